@@ -1,0 +1,61 @@
+"""HTTP to the application and to other people's pages."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+
+from bot.errors import Unavailable
+from bot.tools import Answer
+from bot.tools.site import HTTP_WITHIN
+
+_MOST = 64 << 10  # bytes of a body that are looked at
+
+
+class HttpSite:
+    """A Site on a session that somebody else closes."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: str = "",
+        body: Mapping[str, Any] | None = None,
+        within: timedelta = HTTP_WITHIN,
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        began = time.monotonic()
+        try:
+            async with self._session.request(
+                method, url, headers=headers, json=body, allow_redirects=not token,
+                timeout=aiohttp.ClientTimeout(total=within.total_seconds()),
+            ) as response:  # fmt: skip
+                read = await response.content.read(_MOST)
+                text = read.decode(response.charset or "utf-8", errors="replace")
+                status = response.status
+        except TimeoutError as error:
+            raise Unavailable(f"{_host(url)} did not answer within {within.total_seconds():g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
+            raise Unavailable(f"{_host(url)} does not answer ({type(error).__name__})") from error
+        return Answer(status, _fields(text), text, timedelta(seconds=time.monotonic() - began))
+
+
+def _fields(text: str) -> Mapping[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url

@@ -1,0 +1,63 @@
+"""All that the bot may ask of the estate, a file for each neighbour. What cannot be had is a reading, or an error of bot/errors.py."""
+
+from bot.tools.activity import Activity, Client, LoginRole
+from bot.tools.backups import Backup, Backups, Loaded, Restorer
+from bot.tools.caches import Caches, CacheState, Follower
+from bot.tools.cluster import Cluster, LogLine, Pod, Rollout, Service, Workload, WorkloadKind
+from bot.tools.databases import Backend, Databases, LastSeen, Memory, ServerState, Standby
+from bot.tools.infrastructure import Infrastructure, Planned
+from bot.tools.manifests import Applied, Manifests
+from bot.tools.names import Names, Resolved
+from bot.tools.network import Network, Policy
+from bot.tools.objects import Objects, StoredObject
+from bot.tools.prober import Prober
+from bot.tools.records import Records, Take
+from bot.tools.secrets import Secret, Secrets
+from bot.tools.site import Answer, Site
+from bot.tools.zones import Edit, RecordSet, Zones
+
+__all__ = [
+    "Activity",
+    "Answer",
+    "Applied",
+    "Backend",
+    "Backup",
+    "Backups",
+    "CacheState",
+    "Caches",
+    "Client",
+    "Cluster",
+    "Databases",
+    "Edit",
+    "Follower",
+    "Infrastructure",
+    "LastSeen",
+    "Loaded",
+    "LogLine",
+    "LoginRole",
+    "Manifests",
+    "Memory",
+    "Names",
+    "Network",
+    "Objects",
+    "Planned",
+    "Pod",
+    "Policy",
+    "Prober",
+    "RecordSet",
+    "Records",
+    "Resolved",
+    "Restorer",
+    "Rollout",
+    "Secret",
+    "Secrets",
+    "ServerState",
+    "Service",
+    "Site",
+    "Standby",
+    "StoredObject",
+    "Take",
+    "Workload",
+    "WorkloadKind",
+    "Zones",
+]

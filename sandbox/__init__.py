@@ -1,0 +1,1 @@
+"""A practice estate on one machine: a local Slack, PagerDuty and the ValueCanvas platform."""

@@ -1,0 +1,1 @@
+"""The processes behind the practice platform: a real Postgres, a real Redis, the ValueCanvas application."""

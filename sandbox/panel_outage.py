@@ -1,0 +1,94 @@
+"""The complete outage on the panel: everything down at once, DNS, the DR site, Terraform's state."""
+
+import asyncio
+
+from sandbox.application import Application
+from sandbox.cluster import Cluster
+from sandbox.estate.cache import Redis
+from sandbox.estate.children import CannotDo
+from sandbox.estate.dns import DR, Dns
+from sandbox.estate.drsite import FRESH, STALE, DrSite
+from sandbox.estate.postgres import Postgres
+from sandbox.panel_parts import Action, Part, Seen
+from sandbox.terraform.repository import Code
+
+
+def disaster(postgres: Postgres | None, redis: Redis | None, cluster: Cluster | None, app: Application | None) -> Part:
+    """Everything of the primary site at once."""
+    servers = [server for server in (postgres, redis, app) if server is not None]
+
+    def dead() -> list[bool]:
+        return [not server.running for server in servers] + ([cluster.faults.down] if cluster else [])
+
+    async def look() -> Seen:
+        down = dead()
+        if down and all(down):
+            return "down", "nothing of the primary site answers"
+        return "up", f"{len(down) - sum(down)} of {len(down)} parts of the primary site are up"
+
+    async def down() -> None:
+        if cluster:
+            cluster.faults.down = True
+        kill = [postgres.kill()] if postgres else []
+        await asyncio.gather(*kill, *(server.stop() for server in (app, redis) if server is not None))
+
+    async def up() -> None:
+        if cluster:
+            cluster.faults.down = False
+        await asyncio.gather(*(server.start() for server in servers))
+
+    actions = (Action("down", "Complete outage", "down", down), Action("up", "Bring it all back", "", up))
+    return Part("outage", "Primary site", look, actions)
+
+
+def names(of: Dns) -> Part:
+    """Where Route 53 leads."""
+
+    async def look() -> Seen:
+        try:
+            leads = await of.leads("api.valuecanvas.com.")
+        except CannotDo as error:
+            return "unknown", str(error)
+        return (
+            "failed over" if DR in leads else "normal"
+        ), f"api.valuecanvas.com leads to {', '.join(leads) or 'nothing'}"
+
+    return Part("dns", "DNS", look, ())
+
+
+def dr_site(of: DrSite) -> Part:
+    """Down, or with data of long ago."""
+
+    async def look() -> Seen:
+        if of.down:
+            return "down", "connections are cut"
+        return ("stale" if of.age > FRESH else "up"), f"{of.url}, data {of.age} s old"
+
+    async def down() -> None:
+        of.down = True
+
+    async def stale() -> None:
+        of.down, of.age = False, STALE
+
+    async def normal() -> None:
+        of.down, of.age = False, FRESH
+
+    actions = (
+        Action("down", "DR site down", "down", down),
+        Action("stale", "Old data at the DR site", "stale", stale),
+        Action("up", "Normal", "up", normal),
+    )
+    return Part("dr", "DR site", look, actions)
+
+
+def terraform(of: Code) -> Part:
+    """Its state, free or held."""
+
+    async def look() -> Seen:
+        return ("locked", "eva@laptop holds it") if of.locked else ("free", "nobody holds it")
+
+    actions = (
+        Action("lock", "Lock Terraform's state", "locked", of.hold),
+        Action("release", "Release the state", "free", of.release),
+    )
+    return Part("terraform", "Terraform state", look, actions)

@@ -1,0 +1,64 @@
+"""kill -9 at seeded points of a declaration and its first minute, and of recovery runs; `make chaos` runs hundreds of them."""
+
+import asyncio
+from contextlib import ExitStack
+
+import pytest
+
+from tests.conftest import migrate
+from tests.crash.ground import ground
+from tests.crash.instant import Of, draw_run
+from tests.crash.point import draw
+from tests.crash.run import run
+from tests.crash.runs import run_point
+from tests.postgres import TestPostgres
+
+SEED, RUN_SEED = 2, 13
+TOGETHER = 5
+"""Points side by side: most of a point is waiting until the dead bot's work is taken over."""
+
+RUN_POINTS: tuple[tuple[tuple[Of, int], ...], ...] = (
+    (
+        ("failover", 5), ("failover", 8), ("failover", 15),
+        ("switchover", 4), ("switchover", 8), ("switchover", 11), ("switchover", 14),
+    ),
+    (
+        ("rotate", 5), ("rotate", 11),
+        ("restore", 3), ("restore", 7), ("restore", 8), ("restore", 11),
+        ("restore", 14), ("restore", 17), ("restore", 20), ("restore", 24),
+    ),
+)  # fmt: skip
+"""Of each kind some boundaries, chosen where an effect has happened that nobody has written down, and a random instant.
+
+Those of one ground come one after the other, the grounds side by side.
+"""
+
+
+@pytest.mark.parametrize("first", range(0, 15, TOGETHER))
+async def test_a_declaration_survives_a_kill(first: int, postgres: TestPostgres) -> None:
+    """However the bot dies: one incident, room, board, page and answer, nothing twice, nothing undone, the chain whole."""
+    with ExitStack() as stores:
+        points = [
+            (draw(SEED, n), stores.enter_context(postgres.clone(migrate))) for n in range(first, first + TOGETHER)
+        ]
+        results = await asyncio.gather(*(run(point, database) for point, database in points))
+    wrong = [f"{result}\n{result.log}" for result in results if result.wrong]
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_run_survives_a_kill(postgres: TestPostgres) -> None:
+    """However the bot dies: no step twice, never two primaries, nothing lost beyond the estimate, one card of each, a true end."""
+    with ExitStack() as stores:
+        stores_of = [stores.enter_context(postgres.clone(migrate)) for _ in RUN_POINTS]
+        async with asyncio.TaskGroup() as group:
+            for points, database in zip(RUN_POINTS, stores_of, strict=True):
+                group.create_task(_killed(points, database))
+
+
+async def _killed(points: tuple[tuple[Of, int], ...], database: str) -> None:
+    """These points, one after the other on one ground."""
+    async with ground(points[0][0], database) as on:
+        for of, number in points:
+            result = await run_point(draw_run(of, RUN_SEED, number), on)
+            assert not result.wrong, f"{result}\n{result.log}"
+            assert result.outcome == "succeeded", "the next point needs an estate that is whole"

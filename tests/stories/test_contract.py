@@ -1,0 +1,449 @@
+"""What every action must keep to, proven for each on the practice estate: a plan only looks, steps follow from the facts,
+and what was begun can be undone after any prefix."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg.sql import SQL, Identifier
+
+from actions import CATALOGUE
+from actions.database_restore import too_few
+from actions.database_sessions import Cancel, Terminate
+from actions.llm import breaker
+from actions.security_network import POLICY
+from actions.security_secrets import Rotate, token
+from bot.action import Action, NotVerified, Observation, OfIncident, Tools, digest
+from bot.catalogue import Catalogue
+from bot.clients.aws import Aws
+from bot.clients.kubernetes import Kubernetes
+from bot.clients.restore import PsqlRestorer
+from bot.clients.toolbox import toolbox
+from bot.clock import wall_clock
+from bot.errors import NotFound, NotNow, Unavailable
+from bot.estate import Estate as EstateFile
+from bot.estate import load
+from bot.tools import Backend
+from sandbox.cluster.kinds import POLICIES
+from sandbox.practice import Part, Practice
+from tests.stories.scene import eventually
+from tests.unit.given import estate
+
+PARTS: tuple[Part, ...] = (
+    *("postgres", "standby", "redis", "redis-replica", "app", "cluster", "s3"),
+    *("dns", "infrastructure"),
+)
+ACTIONS: Mapping[str, Mapping[str, str]] = {
+    "database.failover": {"mode": "switchover"},
+    "database.restore": {},
+    "database.cancel": {},
+    "database.terminate": {},
+    "llm.reset-breaker": {},
+    "cache.raise": {"maxmemory": "128mb", "watch": "1s"},
+    "redis.restart": {},
+    "cache.warmup": {},
+    "redis.failover": {},
+    "network.block": {"addresses": "203.0.113.0/25, 198.51.100.7"},
+    "sessions.revoke": {},
+    "secrets.rotate": {},
+    "audit.enable": {},
+    "dns.failover": {},
+    "infrastructure.rebuild": {},
+}
+"""Each action with parameters that are possible on the practice estate; those of sessions are filled in from one."""
+
+CATALOG = Catalogue(CATALOGUE)
+SECRET = "valuecanvas/production/secrets"
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Estate:
+    """The practice estate, and the tools that the bot would have on it."""
+
+    def __init__(self, practice: Practice, tools: Tools) -> None:
+        self.practice, self.tools = practice, tools
+
+    async def world(self) -> Mapping[str, Any]:
+        """All that an action could change."""
+        cluster = self.tools.cluster
+        workload = await cluster.workload("deployment", "production", "api-server")
+        states = {
+            name: (state.recovering, state.read_only, state.timeline)
+            for name in ("DATABASE_URL", "REPLICA_DATABASE_URL")
+            for state in [await self.tools.databases.state(self.practice.env[name])]
+        }
+        redis = await cluster.workload("statefulset", "production", "redis")
+        caches = {
+            name: (state.role, state.max_memory, state.policy)
+            for name in ("REDIS_URL", "REPLICA_REDIS_URL")
+            for state in [await self.tools.caches.state(self.practice.env[name])]
+        }
+        assert self.practice.dns is not None
+        secret = await self.tools.secrets.describe(SECRET)
+        return {
+            "leads": await self.practice.dns.leads("api.valuecanvas.com."),
+            "databases": self.databases(), "states": states, "caches": caches, "env": workload.env,
+            "replicas": workload.replicas, "redis": redis.restarted_at, "versions": secret.versions,
+            "policy": await self.tools.network.policy("production", POLICY),
+            "sessions": await self.tools.activity.signed_in(self.practice.env["DATABASE_URL"], "auth.sessions", FAR),
+        }  # fmt: skip
+
+    def in_incident(self) -> Tools:
+        """The tools of an observation that is made for an incident."""
+
+        async def timeline() -> str:
+            return "{}"
+
+        return replace(self.tools, incident=OfIncident("INC-1", wall_clock(), timeline))
+
+    def databases(self) -> list[str]:
+        with psycopg.connect(self.practice.env["DATABASE_URL"]) as connection:
+            return sorted(row[0] for row in connection.execute("select datname from pg_database"))
+
+    async def action(self, name: str) -> Action[Any]:
+        words = dict(ACTIONS[name])
+        if name in ("database.cancel", "database.terminate"):
+            backend = await self.asleep()
+            words |= {"pid": str(backend.pid), "started_at": backend.started_at.isoformat()}
+        if name == "llm.reset-breaker":
+            await self.tripped()
+        made = CATALOG.make(name, words)
+        assert isinstance(made, Action)
+        return made
+
+    async def tripped(self) -> None:
+        """The application's circuit breaker is open: its first provider fails."""
+        assert self.practice.app is not None
+        await self.practice.app.fail("together")
+
+        async def look() -> bool:
+            return await breaker(self.tools) == "open"
+
+        await eventually(look)
+
+    async def asleep(self) -> Backend:
+        """The session that does something."""
+
+        async def look() -> Backend | None:
+            backends = await self.tools.databases.backends(self.practice.env["DATABASE_URL"])
+            return next((b for b in backends if "pg_sleep" in b.query), None)
+
+        return await eventually(look)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def at_work() -> AsyncIterator[Estate]:
+    """One estate for the file, with a session that does something. Nothing that these tests do may change it."""
+    async with AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        practice = await stack.enter_async_context(Practice(parts=PARTS))
+        for name, value in practice.env.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        cluster = Kubernetes(practice.env)
+        stack.push_async_callback(cluster.aclose)
+        tools = toolbox(
+            load(Path("estate.yml"), practice.env), cluster, session, wall_clock, practice.data, practice.env
+        )
+        sleeping = asyncio.create_task(_sleep(practice.env["DATABASE_URL"]))
+        yield Estate(practice, tools)
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+
+
+async def _sleep(url: str) -> None:
+    """A session that does something, begun anew when an action ended it."""
+    while True:
+        with contextlib.suppress(psycopg.Error):
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute("select pg_sleep(600)")
+
+
+def test_every_action_is_held_to_it() -> None:
+    """No action of the catalogue is missing from these tests."""
+    assert set(ACTIONS) == {p.name for p in CATALOGUE if issubclass(p, Action)}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", ACTIONS)
+async def test_a_plan_changes_nothing_and_is_the_same_again(at_work: Estate, name: str) -> None:
+    """The world is as it was; a second plan of the same world has the same digest; its parameters go round."""
+    before = await at_work.world()
+    action = await at_work.action(name)
+    plan = await action.plan(at_work.tools)
+    again = await action.plan(at_work.tools)
+    assert await at_work.world() == before
+    assert digest(action, plan.facts) == digest(action, again.facts)
+    assert CATALOG.make(name, action.words()) == action
+    assert CATALOG.action(name, action.model_dump(mode="json")) == action
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", ACTIONS)
+async def test_steps_follow_from_the_facts(at_work: Estate, name: str) -> None:
+    """The same facts, also those that were kept as JSON, give the same steps; a point of no return says why."""
+    action = await at_work.action(name)
+    plan = await action.plan(at_work.tools)
+    kept = type(plan.facts).model_validate(plan.facts.model_dump(mode="json"))
+    tools = replace(at_work.tools, run="RUN-1")
+    steps = [list(action.steps(facts, tools)) for facts in (plan.facts, kept)]
+    assert [s.title for s in steps[0]] == [s.title for s in steps[1]]
+    assert steps[0]
+    for step in steps[0]:
+        assert step.undo is not None or step.no_return
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("network.block", 1),
+        ("audit.enable", 2),
+        ("database.failover", 2),
+        ("database.restore", 6),
+        ("cache.raise", 2),
+        ("redis.failover", 1),
+        ("dns.failover", 2),
+    ],
+)
+async def test_undo_is_safe_after_any_prefix(at_work: Estate, name: str, most: int) -> None:
+    """Up to the point of no return: begin any number of steps, undo them twice, and the world is as it was."""
+    before = await at_work.world()
+    action = await at_work.action(name)
+    facts = (await action.plan(at_work.tools)).facts
+    for length in range(1, most + 1):
+        tools = replace(at_work.tools, run=f"RUN-{length}")
+        begun = list(action.steps(facts, tools))[:length]
+        for step in begun:
+            await step.do(lambda _detail: None)
+        for _ in range(2):
+            for step in reversed(begun):
+                assert step.undo is not None, step.title
+                await step.undo(lambda _detail: None)
+        after = await at_work.world()
+        kept = {f"valuecanvas_run_{n}" for n in range(1, length + 1)}
+        assert set(after["databases"]) - kept == set(before["databases"]) - kept, f"after {length} steps"
+        assert {**after, "databases": 0} == {**before, "databases": 0}, f"after {length} steps"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("procedure", [p for p in CATALOGUE if issubclass(p, Observation)], ids=lambda p: p.name)
+async def test_an_observation_changes_nothing_and_says_something(at_work: Estate, procedure: Any) -> None:
+    """What it offers can be asked for."""
+    await at_work.asleep()
+    before = await at_work.world()
+    seen = await procedure().look(at_work.in_incident())
+    assert seen.headline
+    assert seen.lines
+    for line in seen.lines:
+        for offer in line.offers:
+            CATALOG.make(offer.name, offer.words)
+    assert await at_work.world() == before
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_not_there_is_refused_by_name(at_work: Estate) -> None:
+    """Another database, another backup, a session that is gone: a sentence that names it."""
+    tools = replace(at_work.tools, estate=with_own(at_work.tools.estate))
+    wrong: list[tuple[str, dict[str, str], str]] = [
+        ("database.failover", {"database": "nothing"}, "no database `nothing`"),
+        ("database.restore", {"backup": "backups/none.sql.gz"}, "no backup `backups/none.sql.gz`"),
+        ("database.cancel", {"pid": "1", "started_at": "2026-01-01T00:00:00+00:00"}, "is gone"),
+        ("database.failover", {}, "still takes writes"),
+        ("redis.restart", {"cache": "nothing"}, "no cache `nothing`"),
+        ("cache.raise", {"maxmemory": "900000gb"}, "more than the .* that the host of redis has"),
+        ("cache.raise", {"maxmemory": "1mb"}, "that would evict keys"),
+        ("cache.raise", {"maxmemory": "64mb", "policy": "noeviction"}, "and noeviction already"),
+        ("secrets.rotate", {"secret": "nothing"}, "no secret `nothing`"),
+        ("sessions.revoke", {"before": "2100-01-01T00:00:00Z"}, "has not come yet"),
+        ("sessions.revoke", {"before": "2001-01-01T00:00:00Z"}, "No session in auth.sessions"),
+        ("network.block", {"addresses": "198.51.100.7"}, "is our own .the estate file's `own`"),
+        ("network.block", {"addresses": "203.0.113.200"}, "is our own .the disaster recovery site"),
+    ]
+    for name, words, says in wrong:
+        action: Any = CATALOG.make(name, words)
+        with pytest.raises((NotFound, NotNow), match=says):
+            await action.plan(tools)
+
+
+class ImpatientCancel(Cancel):
+    """Cancel what one session is running, and look at once."""
+
+    within = 0.1
+
+
+class ImpatientTerminate(Terminate):
+    """End one session, and look at once."""
+
+    within = 0.1
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_ending_is_proven_on_that_very_session(at_work: Estate) -> None:
+    """While its query runs nothing is proven, though it blocks nobody; another query, or none, proves the cancelling;
+    only being gone proves the end. A query that was over before is not cancelled for another."""
+    url, tools = at_work.practice.env["DATABASE_URL"], replace(at_work.tools, run="RUN-1")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as report:
+        pid = report.info.backend_pid
+        row = await (
+            await report.execute("select backend_start from pg_stat_activity where pid = %s", [pid])
+        ).fetchone()
+        assert row is not None
+        words = {"pid": pid, "started_at": row[0]}
+        cancel, terminate = ImpatientCancel.model_validate(words), ImpatientTerminate.model_validate(words)
+
+        async def runs() -> bool:
+            seen = await tools.databases.backend(url, pid, row[0])
+            return seen is not None and seen.runs
+
+        with pytest.raises(NotNow, match="runs no query"):
+            await cancel.plan(tools)
+        first = asyncio.create_task(report.execute("select pg_sleep(600)"))
+        await eventually(runs)
+        facts, ended = (await cancel.plan(tools)).facts, (await terminate.plan(tools)).facts
+        assert (facts.pid, facts.started_at, ended.query_start) == (pid, row[0], None)
+        with pytest.raises(NotVerified, match="still runs the same query"):
+            await cancel.verify(facts, tools)
+        assert await cancel.steps(facts, tools)[0].do(lambda _detail: None) == "the server was told"
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await first
+        assert "(idle)" in await cancel.verify(facts, tools)
+        second = asyncio.create_task(report.execute("select pg_sleep(600)"))
+        await eventually(runs)
+        assert "another one" in await cancel.verify(facts, tools)
+        assert await cancel.steps(facts, tools)[0].do(lambda _detail: None) == "it was over already"
+        assert digest(cancel, (await cancel.plan(tools)).facts) != digest(cancel, facts)
+        with pytest.raises(NotVerified, match="is still there"):
+            await terminate.verify(ended, tools)
+        await terminate.steps(ended, tools)[0].do(lambda _detail: None)
+        with pytest.raises(psycopg.OperationalError):
+            await second
+        for action, its in ((cancel, facts), (terminate, ended)):
+            assert await action.verify(its, tools) == f"session {pid} is gone"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_half_a_fence_is_put_up_again(at_work: Estate) -> None:
+    """The setting stands and a session from before it still writes, as after a crash: not done, and done again it ends that one."""
+    url, tools = at_work.practice.env["DATABASE_URL"], replace(at_work.tools, run="RUN-1")
+    action = CATALOG.make("database.failover", {"mode": "switchover"})
+    assert isinstance(action, Action)
+    fence = action.steps((await action.plan(tools)).facts, tools)[0]
+    assert fence.done is not None
+    assert fence.undo is not None
+    name = SQL("alter database {} set default_transaction_read_only = on")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as old:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as half:
+            await half.execute(name.format(Identifier(half.info.dbname)))
+        try:
+            await old.execute("create temporary table still_writes ()")
+            assert await fence.done() is False
+            await fence.do(lambda _detail: None)
+            with pytest.raises(psycopg.OperationalError):
+                await old.execute("select 1")
+        finally:
+            await fence.undo(lambda _detail: None)
+
+
+def with_own(of: EstateFile) -> EstateFile:
+    """The estate with addresses of its own, and a disaster recovery site with one."""
+    assert of.security is not None
+    assert of.dns is not None
+    (record,) = of.dns.records
+    dns = of.dns.model_copy(update={"records": (record.model_copy(update={"failover": ("203.0.113.200",)}),)})
+    security = of.security.model_copy(update={"own": ("198.51.100.0/24",)})
+    return of.model_copy(update={"dns": dns, "security": security})
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_policy_of_somebody_else_is_not_opened(at_work: Estate) -> None:
+    """Where another policy restricts the pods, or ours says something else, blocking would open what is closed: refused."""
+    assert at_work.practice.cluster is not None
+    store, block = at_work.practice.cluster.store, CATALOG.make("network.block", {"addresses": "203.0.113.7"})
+    assert isinstance(block, Action)
+    inside: dict[str, Any] = {
+        "podSelector": {},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+    }
+    for name, says in (("only-inside", "only-inside restricts"), (POLICY, "not ours to change")):
+        store.create(POLICIES, {"metadata": {"name": name, "namespace": "production"}, "spec": inside})
+        with pytest.raises(NotNow, match=says):
+            await block.plan(at_work.tools)
+        store.remove(POLICIES, "production", name)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_secret_that_cannot_rotate_is_refused_with_what_to_do(at_work: Estate) -> None:
+    """No rotation configured, none under way, not being deleted; and the token is the run's own."""
+    async with Aws().client("secretsmanager") as client:
+        await client.create_secret(Name="plain", SecretString="x")
+        security = at_work.tools.estate.security
+        assert security is not None
+        only = security.model_copy(update={"secrets": ("plain",)})
+        tools = replace(at_work.tools, estate=at_work.tools.estate.model_copy(update={"security": only}))
+        rotate = CATALOG.make("secrets.rotate", {})
+        assert isinstance(rotate, Rotate)
+        with pytest.raises(NotNow, match="no rotation configured"):
+            await rotate.plan(tools)
+        await client.delete_secret(SecretId="plain")
+        with pytest.raises(NotNow, match="being deleted"):
+            await rotate.plan(tools)
+    facts = (await rotate.plan(at_work.tools)).facts
+    assert token("RUN-1", facts, SECRET) == token("RUN-1", facts, SECRET) != token("RUN-2", facts, SECRET)
+    # Somebody else's rotation is under way: it takes moments, so that another one is begun until one is met.
+    for number in range(20):
+        await at_work.tools.secrets.rotate(SECRET, f"{number:032}")
+        met = await asyncio.gather(rotate.plan(at_work.tools), return_exceptions=True)
+        if isinstance(met[0], NotNow):
+            break
+    assert "under way" in str(met[0])
+
+    async def over() -> bool:
+        return (await at_work.tools.secrets.describe(SECRET)).current == f"{number:032}"
+
+    await eventually(over)
+
+
+class Deaf(PsqlRestorer):
+    """One whose server is away when something is to be dropped."""
+
+    async def drop(self, url: str, name: str, run: str) -> None:
+        raise Unavailable("nobody answers.")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_a_failed_load_left_is_removed_or_named(at_work: Estate) -> None:
+    """What cannot be removed is named, with the statement for a human; what can is gone, and that twice is the same."""
+    before = at_work.databases()
+    action = await at_work.action("database.restore")
+    facts = (await action.plan(at_work.tools)).facts
+    tools = replace(at_work.tools, run="RUN-77")
+    create, load, *_ = action.steps(facts, tools)
+    await create.do(lambda _detail: None)
+    away = action.steps(facts, replace(tools, restorer=Deaf()))[1].tidy
+    assert away is not None and load.tidy is not None  # noqa: PT018
+    said = 'valuecanvas_run_77 is still there (nobody answers). Look, and then: DROP DATABASE "valuecanvas_run_77".'
+    assert said in await away()
+    for _ in range(2):
+        assert await load.tidy() == "The half-loaded valuecanvas_run_77 was removed."
+    assert at_work.databases() == before
+
+
+def test_what_was_restored_must_be_enough() -> None:
+    """A missing table, fewer rows than the estate asks for, or less than the share of what is there now."""
+    database = estate().databases[0]
+    assert "users is missing" in too_few({"users": None, "canvases": 5}, {}, database, 50)
+    assert "asks for 1" in too_few({"users": 0, "canvases": 5}, {}, database, 50)
+    assert "less than 50 %" in too_few({"users": 4, "canvases": 5}, {"users": 10, "canvases": 5}, database, 50)
+    assert not too_few({"users": 5, "canvases": 5}, {"users": 10, "canvases": None}, database, 50)

@@ -1,0 +1,209 @@
+"""Scenario 5, told whole: everything is down, people are sent to the DR site, and the platform is rebuilt from its code."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from actions import CATALOGUE
+from bot.action import Action, Tools, digest
+from bot.catalogue import Catalogue
+from bot.clients.kubernetes import Kubernetes
+from bot.clients.toolbox import toolbox
+from bot.clock import wall_clock
+from bot.errors import NeighbourError, NotNow, Refused
+from bot.estate import load
+from sandbox.estate.dns import DR, PRIMARY, TTL
+from sandbox.practice import Part, Practice
+from tests.stories.scene import scene, whole
+
+NAME = "api.valuecanvas.com"
+
+
+async def test_everything_is_down_and_people_are_sent_to_the_dr_site(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Declared, looked at, planned, approved by two others, every resolver follows; undone, and then only by override."""
+    parts: tuple[Part, ...] = ("s3", "dns", "cluster")
+
+    def aws(practice: Practice) -> None:
+        for name, value in practice.env.items():
+            if name.startswith("AWS_"):
+                monkeypatch.setenv(name, value)
+
+    async with scene(database, parts=parts, seconds_per_minute=1, before=aws) as it:
+        practice = it.practice
+        assert practice.dns is not None and practice.dr is not None and practice.cluster is not None  # noqa: PT018
+        practice.cluster.faults.down = True
+        room = await it.declares("P0 complete outage, nothing answers")
+        await it.ana.types("/recover outage.assess", room)
+        seen = await it.ana.reads(room, "addresses do not answer well")
+        for words in ("operating normally", f"DNS {NAME}: {PRIMARY}", "DR site: healthy", "Region disaster recovery"):
+            assert words in whole(seen)
+        await it.ana.clicks(seen, "recover_start_0", value=_offer("dns.failover"))
+        plan = whole(await it.ana.reads(room, "What changes"))
+        for words in (
+            f"A {PRIMARY}, TTL {TTL} s",
+            f"A {DR}, TTL 60 s",
+            f"for up to {TTL} s",
+            "2 approvers other than Ana",
+        ):
+            assert words in plan
+        for who in (it.chloe, it.dev):
+            await who.types("/recover approve RUN-1", room)
+        done = whole(await it.ana.reads(room, "*succeeded*"))
+        assert "2 of 2 resolvers answer with the DR site; it is healthy (HTTP 200)" in done
+        assert "is INSYNC" in done
+        assert await practice.dns.leads(NAME + ".") == [DR]
+        await it.chloe.types("/recover undo RUN-1", room)
+        await it.ana.reads(room, "*undone*")
+        assert await practice.dns.leads(NAME + ".") == [PRIMARY]
+        practice.dr.age = 3 * 3600
+        await it.ana.types("/recover dns.failover", room)
+        await it.ana.reads(room, "Only by break-glass")
+        await it.chloe.types("/recover approve RUN-2", room)
+        await it.ana.reads(room, "Break glass")
+        await it.ana.types("/recover override RUN-2 the primary region is gone for good", room)
+        await it.ana.reads(room, "break-glass*: the primary region is gone for good")
+        broken = await it.entry(1, "break_glass")
+        assert "RUN-2" in broken.text
+
+
+def _offer(name: str) -> str:
+    return json.dumps({"name": name, "incident": "1", "words": {}}, separators=(",", ":"))
+
+
+class Ground:
+    """A practice estate with tools of the bot."""
+
+    def __init__(self, practice: Practice, tools: Tools) -> None:
+        self.practice, self.tools = practice, tools
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ground() -> AsyncIterator[Ground]:
+    """One estate for the refusals and the steps."""
+    parts: tuple[Part, ...] = ("s3", "dns", "cluster", "infrastructure")
+    async with AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        practice = await stack.enter_async_context(Practice(parts=parts, seconds_per_minute=1))
+        for name, value in practice.env.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        cluster = Kubernetes(practice.env)
+        stack.push_async_callback(cluster.aclose)
+        estate = load(Path("estate.yml"), practice.env)
+        yield Ground(practice, toolbox(estate, cluster, session, wall_clock, practice.data, practice.env))
+
+
+def action(name: str, **words: str) -> Action[Any]:
+    made = Catalogue(CATALOGUE).make(name, words)
+    assert isinstance(made, Action)
+    return made
+
+
+def quiet(_detail: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_speaks_against_the_dr_site_asks_for_an_override(ground: Ground) -> None:
+    """Down or old, an approval does not suffice, whatever the age; and the approval is bound to that."""
+    failover, dr = action("dns.failover"), ground.practice.dr
+    assert dr is not None
+    fine = await failover.plan(ground.tools)
+    assert not fine.only_override
+    dr.age = 7200
+    old = await failover.plan(ground.tools)
+    assert "2 h 00 min old, older than the RPO of 1 h" in old.only_override
+    assert digest(failover, fine.facts) != digest(failover, old.facts, only_override=True)
+    dr.down = True
+    gone = await failover.plan(ground.tools)
+    assert "The DR site is not healthy" in gone.only_override
+    assert "Nobody can tell how old" in gone.only_override
+    dr.down, dr.age = False, 45
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_records_that_somebody_else_changed_are_left_alone(ground: Ground) -> None:
+    """Done is seen in the records themselves; undo twice is undo once; a third value is nobody's to overwrite."""
+    dns = ground.practice.dns
+    assert dns is not None
+    failover, tools = action("dns.failover"), replace(ground.tools, run="RUN-9")
+    facts = (await failover.plan(tools)).facts
+    change = failover.steps(facts, tools)[0]
+    assert change.done is not None and change.undo is not None  # noqa: PT018
+    assert await change.done() is False
+    await change.do(quiet)
+    await change.do(quiet)
+    assert await change.done() is True
+    with pytest.raises(NotNow, match="lead to the DR site already"):
+        await failover.plan(tools)
+    for _ in range(2):
+        await change.undo(quiet)
+    assert await change.done() is False
+    await dns.lead("127.0.0.3")
+    assert await change.done() is None
+    with pytest.raises(Refused, match="somebody else has changed"):
+        await change.do(quiet)
+    await dns.lead(PRIMARY)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_platform_is_rebuilt_from_exactly_the_plan_that_was_approved(ground: Ground) -> None:
+    """The same world gives the same plan; a lock names its holder; a plan that is not here is not replaced; applied once."""
+    code, tools = ground.practice.code, replace(ground.tools, run="RUN-8")
+    assert code is not None
+    rebuild = action("infrastructure.rebuild", data="keep")
+    await code.hold()
+    with pytest.raises(NotNow, match=r"locked by eva@laptop \(apply\) since"):
+        await rebuild.plan(tools)
+    await code.release()
+    plan = await rebuild.plan(tools)
+    assert digest(rebuild, plan.facts) == digest(rebuild, (await rebuild.plan(tools)).facts)
+    assert (plan.facts.add, plan.facts.change, plan.facts.destroy) == (1, 1, 1)
+    assert list(plan.warnings) == ["DESTROYS terraform_data.bastion"]
+    other = plan.facts.model_copy(update={"plan": "0" * 64})
+    for step in rebuild.steps(other, tools)[:2]:
+        with pytest.raises(Refused, match="nothing else is applied in its place"):
+            await step.do(quiet)
+    here, apply, check, manifests = rebuild.steps(plan.facts, tools)
+    assert apply.done is not None
+    assert await apply.done() is False
+    await here.do(quiet)
+    told: list[str] = []
+    assert await apply.do(told.append) == "Apply complete! Resources: 1 added, 1 changed, 1 destroyed."
+    assert "terraform_data.database: Creating..." in told
+    assert await apply.done() is True
+    with pytest.raises(Refused, match="Plan again"):
+        await apply.do(quiet)
+    assert await check.do(quiet) == "4 of 4 checked"
+    said = await manifests.do(quiet)
+    assert said is not None
+    assert "Deployment production/status-page: created" in said
+    assert "Deployment production/status-page: unchanged" in (await manifests.do(quiet) or "")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_terraform_it_says_how_to_get_it(ground: Ground) -> None:
+    """Refused, with where it is to be had; and a neighbour that is down is a sentence."""
+    practice = ground.practice
+    assert practice.s3 is not None and practice.code is not None  # noqa: PT018
+    bare = {**practice.env, "PATH": "/usr/bin:/bin"}
+    session_less = replace(
+        ground.tools,
+        infrastructure=type(ground.tools.infrastructure)(practice.home / "bare", bare),  # type: ignore[call-arg]
+    )
+    with pytest.raises(NotNow, match="Terraform is not installed where the bot runs"):
+        await action("infrastructure.rebuild", data="keep").plan(session_less)
+    await practice.s3.shut()
+    with pytest.raises(NeighbourError, match="Route 53 does not answer"):
+        await action("dns.failover").plan(ground.tools)
+    await practice.s3.reopen()
