@@ -42,18 +42,23 @@ def disaster(postgres: Postgres | None, redis: Redis | None, cluster: Cluster | 
 
 
 def names(of: Dns) -> Part:
-    """Where Route 53 leads."""
+    """Where Route 53 leads, and resolvers that do not follow."""
 
     async def look() -> Seen:
         try:
             leads = await of.leads("api.valuecanvas.com.")
         except CannotDo as error:
             return "unknown", str(error)
-        return (
-            "failed over" if DR in leads else "normal"
-        ), f"api.valuecanvas.com leads to {', '.join(leads) or 'nothing'}"
+        said = f"api.valuecanvas.com leads to {', '.join(leads) or 'nothing'}"
+        if of.stuck:
+            return "stuck", f"{said}; resolvers keep what they had"
+        return "failed over" if DR in leads else "normal", said
 
-    return Part("dns", "DNS", look, ())
+    actions = (
+        Action("stick", "Resolvers keep old answers", "stuck", of.stick),
+        Action("unstick", "Resolvers obey the TTL", "", of.unstick),
+    )
+    return Part("dns", "DNS", look, actions)
 
 
 def dr_site(of: DrSite) -> Part:

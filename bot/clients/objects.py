@@ -118,7 +118,7 @@ async def _upload(
         if held:
             parts.append(await _part(s3, place, upload, len(parts) + 1, bytes(held)))
         await s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
-    except BaseException:
+    except BaseException:  # also when cancelled: parts of an upload that was begun are paid for until it is aborted
         if upload:
             with contextlib.suppress(*ERRORS):
                 await s3.abort_multipart_upload(**place, UploadId=upload)

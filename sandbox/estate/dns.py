@@ -50,6 +50,7 @@ class Dns:
     def __init__(self, aws: S3, pace: Callable[[], float], count: int = 2) -> None:
         self._aws, self._pace = aws, pace
         self.resolvers = [Resolver() for _ in range(count)]
+        self.stuck = False
         self._closing: list[Callable[[], None]] = []
 
     @property
@@ -73,6 +74,17 @@ class Dns:
         for close in self._closing:
             close()
         self._closing.clear()
+
+    async def stick(self) -> None:
+        """Every resolver keeps what Route 53 says now, past its TTL, until `unstick`, as some do. Raises CannotDo."""
+        for resolver in self.resolvers:
+            for name in _NAMES:
+                await self._look(name, "A", resolver)
+        self.stuck = True
+
+    async def unstick(self) -> None:
+        """What has outlived its TTL is asked anew."""
+        self.stuck = False
 
     async def lead(self, address: str) -> None:
         """Every name to one address. Raises CannotDo."""
@@ -133,7 +145,7 @@ class Dns:
 
     async def _look(self, name: str, kind: str, of: Resolver) -> Kept:
         kept = of.kept.get((name, kind))
-        if kept is None or kept.until <= time.monotonic():
+        if kept is None or (kept.until <= time.monotonic() and not self.stuck):
             records = await self._records()
             values, ttl = records.get((name, kind), ((), 60))
             known = any(there == name for there, _ in records)

@@ -13,8 +13,6 @@ from sandbox.terraform import state as states
 from sandbox.terraform.state import VERSION, Locked
 
 Json = dict[str, Any]
-TAKES = 0.2
-"""Seconds for each resource."""
 
 
 class Wrong(Exception):
@@ -25,8 +23,8 @@ class Wrong(Exception):
         self.summary, self.detail = summary, detail
 
 
-def main(words: Sequence[str]) -> int:
-    """The exit status: 0, 1 for an error, 2 of a plan with changes."""
+def main(words: Sequence[str], pace: float) -> int:
+    """The exit status: 0, 1 for an error, 2 of a plan with changes. `pace`: seconds that each resource takes."""
     command, flags = words[0] if words else "", [w for w in words[1:] if w.startswith("-")]
     rest = [w for w in words[1:] if not w.startswith("-")]
     say = _json if "-json" in flags else _plain
@@ -34,7 +32,7 @@ def main(words: Sequence[str]) -> int:
         "init": _init,
         "plan": lambda: _plan(flags, say),
         "show": lambda: _show(rest),
-        "apply": lambda: _apply(rest, say),
+        "apply": lambda: _apply(rest, say, pace),
         "version": lambda: print(f"Terraform v{VERSION}") or 0,
     }
     if command not in commands:
@@ -157,7 +155,7 @@ def _show(rest: Sequence[str]) -> int:
     return 0
 
 
-def _apply(rest: Sequence[str], say: Callable[..., None]) -> int:
+def _apply(rest: Sequence[str], say: Callable[..., None], pace: float) -> int:
     kept = _saved(rest)
     where = Path(kept["practice"]["state"])
     say("version", f"Terraform {VERSION}", {"terraform": VERSION, "ui": "1.2"})
@@ -173,7 +171,7 @@ def _apply(rest: Sequence[str], say: Callable[..., None]) -> int:
         for row in kept["resource_changes"]:
             action = row["change"]["actions"][0]
             if action != "no-op":
-                _one(row, action, state, say)
+                _one(row, action, state, say, pace)
                 states.write(where, state)
                 counts[action] += 1
     told = (counts["create"], counts["update"], counts["delete"])
@@ -190,13 +188,13 @@ WORDS = {
 }
 
 
-def _one(row: Json, action: str, state: Json, say: Callable[..., None]) -> None:
+def _one(row: Json, action: str, state: Json, say: Callable[..., None], pace: float) -> None:
     address, (begins, ends) = row["address"], WORDS[action]
     hook = {"resource": _resource(row), "action": action}
     say("apply_start", f"{address}: {begins}", {"hook": hook})
-    time.sleep(TAKES / 2)
+    time.sleep(pace / 2)
     say("apply_progress", f"{address}: Still {begins.lower()} [0s elapsed]", {"hook": {**hook, "elapsed_seconds": 0}})
-    time.sleep(TAKES / 2)
+    time.sleep(pace / 2)
     if action == "delete":
         state["resources"].pop(address, None)
     else:

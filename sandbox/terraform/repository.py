@@ -87,10 +87,14 @@ class Code:
         state["resources"] = {f"terraform_data.{n}": {"id": n, "input": v, "output": v} for n, v in there.items()}
         states.write(self.state, state)
         self.bin.mkdir()
+        self.set_pace(0.2)
+
+    def set_pace(self, seconds: float) -> None:
+        """Every Terraform that starts from now on takes `seconds` for each resource."""
         program = self.bin / "terraform"
         program.write_text(
             f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(_REPOSITORY)!r})\n"
-            "from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:]))\n"
+            f"from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:], {seconds!r}))\n"
         )
         program.chmod(0o755)
 

@@ -50,8 +50,10 @@ async def test_a_bot_that_dies_in_an_outage_goes_on(database: str) -> None:
         practice = it.practice
         assert practice.dns is not None and practice.code is not None  # noqa: PT018
         room = await it.declares("P0 complete outage")
+        await practice.dns.stick()
         await _asked(it, room, 1, "dns.failover")
         await _dies(it, 1, step=2)
+        await practice.dns.unstick()
 
         async def ended() -> bool:
             return (await _run(it, 1)).state.ended
@@ -60,6 +62,7 @@ async def test_a_bot_that_dies_in_an_outage_goes_on(database: str) -> None:
         run = await _run(it, 1)
         assert run.state is RunState.SUCCEEDED, run.outcome
         assert await practice.dns.leads("api.valuecanvas.com.") == [DR]
+        await asyncio.to_thread(practice.code.set_pace, 1.5)
         await _asked(it, room, 2, "infrastructure.rebuild data=keep")
         await _dies(it, 2, step=1, words="terraform_data")
 

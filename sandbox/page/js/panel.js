@@ -8,7 +8,7 @@ import { on } from "./store.js";
 import { oneAtATime, whenReleased } from "./timing.js";
 import { attempt, toast } from "./toast.js";
 
-const GOOD = new Set(["up", "running", "normal", "ok", "healthy", "promoted"]);
+const GOOD = new Set(["up", "running", "normal", "ok", "healthy", "promoted", "free"]);
 const BAD = new Set(["down", "stopped", "failed", "killed", "missing", "corrupt", "losing"]);
 // What a recovery changes, a database for one, tells nobody here: an open panel looks again.
 const LOOK_AGAIN_MS = 2000;
