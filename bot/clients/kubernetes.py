@@ -17,7 +17,6 @@ from bot.errors import NotFound, Refused
 from bot.tools import LogLine, Pod, Rollout, Service, Workload, WorkloadKind
 
 MANAGER = "recovery-bot"
-PAGE = 500
 TRIES = 5
 """How often a write is tried that somebody else's write (a status, mostly) came before."""
 
@@ -35,8 +34,8 @@ class Kubernetes:
     patch of deployments and statefulsets; get and patch of the secrets it is to work on.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, *, deadline: float = 10.0) -> None:
-        self._connection = Connection(environ, deadline=deadline)
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, deadline: float = 10.0, page: int = 500) -> None:
+        self._connection = Connection(environ, deadline=deadline, page=page)
 
     @property
     def connection(self) -> Connection:
@@ -189,17 +188,9 @@ class Kubernetes:
         return await self._all(lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace, selector)
 
     async def _all(self, listing: Callable[[Any, Any], Any], namespace: str, selector: str = "") -> list[Json]:
-        """Every page of a list, by name. A list whose pages ran out under us is Unavailable: ask again."""
-        items: list[Json] = []
-        token: str | None = ""
-        while token is not None:
-            options: dict[str, Any] = {"limit": PAGE, **_RAW}
-            options |= {"label_selector": selector} if selector else {}
-            options |= {"_continue": token} if token else {}
-            page = await self._connection.call(_page(listing, namespace, options))
-            items += page.get("items") or []
-            token = shapes.dig(page, "metadata", "continue") or None
-        return sorted(items, key=shapes.name_of)
+        """Every page of a list, by name."""
+        options = {"label_selector": selector} if selector else {}
+        return sorted(await self._connection.every(listing, namespace, **options), key=shapes.name_of)
 
     async def _change(
         self,
@@ -231,12 +222,6 @@ class Kubernetes:
 def _refuse_another(seen: Workload, thing: Json) -> None:
     if shapes.uid_of(thing) != seen.uid:
         raise Refused(f"The {_TITLES[seen.kind]} {seen.name} is another one than was looked at.", "Changed")
-
-
-def _page(
-    listing: Callable[[Any, Any], Any], namespace: str, options: Mapping[str, Any]
-) -> Callable[[Any, Any], Awaitable[Any]]:
-    return lambda library, client: listing(library, client)(namespace, **options)
 
 
 def _patch(

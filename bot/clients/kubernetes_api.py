@@ -25,11 +25,12 @@ class Connection:
     """One connection to one cluster, shared by all calls. Building it touches neither disk nor network.
 
     `environ`: `KUBECONFIG` names the configuration (several files as kubectl joins them); without it the pod's own service
-    account, else `~/.kube/config`. `deadline`: seconds for each call, the connection's own setting up included.
+    account, else `~/.kube/config`. `deadline`: seconds for each call, the connection's own setting up included; `page`:
+    how many things of a list are asked for at a time.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, *, deadline: float = 10.0) -> None:
-        self._environ, self.deadline = environ, deadline
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, deadline: float = 10.0, page: int = 500) -> None:
+        self._environ, self.deadline, self._page = environ, deadline, page
         self._library: Any = None
         self._config: Any = None
         self._client: Any = None
@@ -68,6 +69,23 @@ class Connection:
             return await self._once(ask)
         except _Failed as failed:
             raise failed.said(hide) from None
+
+    async def every(self, listing: Callable[[Any, Any], Any], *where: str, **options: Any) -> list[dict[str, Any]]:
+        """All pages of the list that `listing(library, client)(*where, **options)` begins. A list whose pages ran out under
+        us is Unavailable: ask again. Raises as `call` does."""
+        items: list[dict[str, Any]] = []
+        token: str | None = ""
+        while token is not None:
+            more = {
+                "limit": self._page,
+                "_preload_content": False,
+                **options,
+                **({"_continue": token} if token else {}),
+            }
+            page = await self.call(_asked(listing, where, more))
+            items += page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue") or None
+        return items
 
     async def _retire(self, client: Any) -> None:
         """Let the next call connect anew. Others may be using this connection: it is closed when its successor retires."""
@@ -140,6 +158,12 @@ class Connection:
         file = given or f"{self._environ.get('HOME', '')}/.kube/config"
         await self._config.load_kube_config(config_file=file, client_configuration=made, persist_config=False)
         return made
+
+
+def _asked(
+    listing: Callable[[Any, Any], Any], where: tuple[str, ...], options: Mapping[str, Any]
+) -> Callable[[Any, Any], Awaitable[Any]]:
+    return lambda library, client: listing(library, client)(*where, **options)
 
 
 @contextmanager

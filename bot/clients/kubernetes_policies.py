@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.clients import kubernetes_shapes as shapes
-from bot.clients.kubernetes import MANAGER, PAGE
+from bot.clients.kubernetes import MANAGER
 from bot.clients.kubernetes_api import Connection
 from bot.clients.kubernetes_shapes import Json
 from bot.tools import Manifests, Policy
 
-_RAW = {"_preload_content": False}
 _EVERYBODY = {4: "0.0.0.0/0", 6: "::/0"}
 _SOMEWHERE = ("192.0.2.1", 9)
 """An address of documentations: nothing is sent there, but the system says which way it would go."""
@@ -35,12 +34,9 @@ class KubernetesPolicies:
         return None if thing is None else _policy(thing)
 
     async def restricting(self, namespace: str, selector: str) -> Sequence[str]:
-        pods = await self._items(
-            lambda k, c: k.CoreV1Api(c).list_namespaced_pod(namespace, label_selector=selector, limit=PAGE, **_RAW)
-        )
-        policies = await self._items(
-            lambda k, c: k.NetworkingV1Api(c).list_namespaced_network_policy(namespace, limit=PAGE, **_RAW)
-        )
+        every = self._connection.every
+        pods = await every(lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace, label_selector=selector)
+        policies = await every(lambda k, c: k.NetworkingV1Api(c).list_namespaced_network_policy, namespace)
         labels = [shapes.dig(pod, "metadata", "labels") or {} for pod in pods]
         return [shapes.name_of(one) for one in policies if _restricts(one) and _means(one, labels)]
 
@@ -60,9 +56,10 @@ class KubernetesPolicies:
             await self._manifests.delete(thing, uid=shapes.uid_of(there))
 
     async def own(self, namespace: str) -> Sequence[tuple[str, str]]:
-        nodes = await self._items(lambda k, c: k.CoreV1Api(c).list_node(limit=PAGE, **_RAW))
-        pods = await self._items(lambda k, c: k.CoreV1Api(c).list_namespaced_pod(namespace, limit=PAGE, **_RAW))
-        services = await self._items(lambda k, c: k.CoreV1Api(c).list_namespaced_service(namespace, limit=PAGE, **_RAW))
+        every = self._connection.every
+        nodes = await every(lambda k, c: k.CoreV1Api(c).list_node)
+        pods = await every(lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace)
+        services = await every(lambda k, c: k.CoreV1Api(c).list_namespaced_service, namespace)
         found = [(str(cidr), "the cluster's pods") for node in nodes for cidr in _pod_ranges(node)]
         found += [
             (str(one["address"]), f"node {shapes.name_of(node)}")
@@ -80,9 +77,6 @@ class KubernetesPolicies:
         except OSError:
             return ()
         return sorted({str(address[0]) for *_, address in found})
-
-    async def _items(self, ask: Any) -> list[Json]:
-        return list((await self._connection.call(ask)).get("items") or [])
 
 
 def _named(namespace: str, name: str) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def pod(thing: Json) -> Pod:
     state, why = _state(thing)
     started = dig(thing, "status", "startTime")
     return Pod(
+        namespace=str(dig(thing, "metadata", "namespace") or ""),
         name=name_of(thing),
         uid=uid_of(thing),
         node=dig(thing, "spec", "nodeName") or "",

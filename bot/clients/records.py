@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from bot.clients import kubernetes_shapes as shapes
-from bot.clients.kubernetes import PAGE
 from bot.clients.kubernetes_api import Connection
 from bot.clients.kubernetes_logs import started
 from bot.clients.sessions import session
@@ -19,8 +18,6 @@ LOG_WITHIN = 300.0
 """Seconds that one container's log may take."""
 ACTIVITY_WITHIN = 15.0
 
-_RAW = {"_preload_content": False}
-
 
 class EstateRecords:
     """A Records on a connection to the cluster that somebody else closes."""
@@ -29,30 +26,22 @@ class EstateRecords:
         self._connection = connection
 
     async def containers(self, namespace: str, selector: str) -> Sequence[tuple[str, str]]:
-        pods = (
-            await self._connection.call(
-                lambda k, c: k.CoreV1Api(c).list_namespaced_pod(namespace, label_selector=selector, limit=PAGE, **_RAW)
-            )
-        ).get("items") or []
+        pods = await self._connection.every(
+            lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace, label_selector=selector
+        )
         return [(shapes.name_of(pod), container) for pod in pods for container in started(pod)]
 
     async def log(self, namespace: str, pod: str, container: str, since: timedelta, take: Take) -> None:
         options: dict[str, Any] = {
             "container": container, "since_seconds": max(1, math.ceil(since.total_seconds())), "timestamps": True,
-            "_request_timeout": LOG_WITHIN, **_RAW,
+            "_request_timeout": LOG_WITHIN, "_preload_content": False,
         }  # fmt: skip
         await self._connection.stream(
             lambda k, c: k.CoreV1Api(c).read_namespaced_pod_log(pod, namespace, **options), take, within=LOG_WITHIN
         )
 
     async def events(self, namespace: str, take: Take) -> None:
-        token: str | None = ""
-        found: list[Any] = []
-        while token is not None:
-            more = {"_continue": token} if token else {}
-            page = await self._connection.call(_events(namespace, more))
-            found += page.get("items") or []
-            token = shapes.dig(page, "metadata", "continue") or None
+        found = await self._connection.every(lambda k, c: k.CoreV1Api(c).list_namespaced_event, namespace)
         # The API server itself forgets them after an hour, so there are never many.
         for event in sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or "")):
             take(json.dumps(event, sort_keys=True).encode() + b"\n")
@@ -62,10 +51,6 @@ class EstateRecords:
             rows = await (await connection.execute(_ACTIVITY)).fetchall()
         for row in rows:
             take(str(row["line"]).encode() + b"\n")
-
-
-def _events(namespace: str, more: dict[str, Any]) -> Any:
-    return lambda k, c: k.CoreV1Api(c).list_namespaced_event(namespace, limit=PAGE, **more, **_RAW)
 
 
 _ACTIVITY = "select to_jsonb(a)::text as line from pg_stat_activity a order by backend_start"

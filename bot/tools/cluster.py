@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 class Pod:
     """`state` as kubectl shows it (Running, CrashLoopBackOff, Terminating, …); `why` is the reason in words, if any."""
 
+    namespace: str
     name: str
     uid: str
     node: str

@@ -161,10 +161,13 @@ async def test_scaling_remembers_what_was(bot: Kubernetes, stage: Stage) -> None
     assert (up.replicas, up.annotations[note]) == (3, "3")
 
 
-async def test_long_lists_come_in_pages(bot: Kubernetes, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_lists_come_in_pages(cluster: Cluster) -> None:
     """Every page is read."""
-    monkeypatch.setattr("bot.clients.kubernetes.PAGE", 2)
-    assert len(await bot.pods(HERE)) == len(cluster.store.list(PODS)) == 6
+    bot = Kubernetes({"KUBECONFIG": str(cluster.kubeconfig)}, page=2)
+    try:
+        assert len(await bot.pods(HERE)) == len(cluster.store.list(PODS)) == 6
+    finally:
+        await bot.aclose()
 
 
 async def test_a_partition_keeps_old_pods_on_purpose(bot: Kubernetes, cluster: Cluster, stage: Stage) -> None:
