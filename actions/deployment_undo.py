@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from actions.deployments import OnDeployment, complete, same, stuck_now, waiting
+from actions.deployments import OnDeployment, complete, found, same, stuck_now, waiting
 from bot.action import Change, NotVerified, Plan, Progress, Risk, Step, Tools
 from bot.errors import NotFound, NotNow
 from bot.tools import Revision, Workload
@@ -118,6 +118,7 @@ def against(seen: Workload, then: Revision) -> list[str]:
 
 
 async def _current(tools: Tools, facts: UndoFacts) -> str:
-    """The uid of the replica set whose template the deployment has now; empty when there is none yet."""
-    revisions = await tools.cluster.revisions(await same(tools, facts.deployment, facts.uid))
+    """The uid of the replica set whose template the deployment has now; empty when there is none, or no such deployment."""
+    seen = await found(tools, facts.deployment, facts.uid)
+    revisions = await tools.cluster.revisions(seen) if seen is not None else ()
     return next((one.uid for one in revisions if one.current), "")

@@ -65,11 +65,20 @@ def name_of(estate: Estate, given: str) -> str:
     return given or deployments[0].name
 
 
+async def found(tools: Tools, name: str, uid: str) -> Workload | None:
+    """The deployment of that identity; None when it is gone, or another one of its name stands there."""
+    try:
+        seen = await tools.cluster.workload("deployment", cluster_of(tools.estate).namespace, name)
+    except NotFound:
+        return None
+    return seen if seen.uid == uid else None
+
+
 async def same(tools: Tools, name: str, uid: str) -> Workload:
-    """The deployment of that identity. Raises Refused when it is another one by now."""
-    seen = await tools.cluster.workload("deployment", cluster_of(tools.estate).namespace, name)
-    if seen.uid != uid:
-        raise Refused(f"The deployment {name} is another one than was looked at.", "Changed")
+    """The deployment of that identity. Raises Refused when it is gone, or another one by now."""
+    seen = await found(tools, name, uid)
+    if seen is None:
+        raise Refused(f"The deployment {name} is gone, or another one than was looked at.", "Changed")
     return seen
 
 
@@ -135,7 +144,8 @@ class Restart(OnDeployment[RestartFacts]):
             return "new pods are being made"
 
         async def restarted() -> bool:
-            return (await same(tools, name, facts.uid)).restarted_at == tools.run
+            seen = await found(tools, name, facts.uid)
+            return seen is not None and seen.restarted_at == tools.run
 
         gone = "pods that were replaced do not come back; the new ones are like them"
         by_hand = f"kubectl rollout restart deployment/{name}"
@@ -200,7 +210,8 @@ class Scale(OnDeployment[ScaleFacts]):
             return f"{facts.before} → {facts.replicas}"
 
         async def scaled() -> bool:
-            return (await same(tools, name, facts.uid)).replicas == facts.replicas
+            seen = await found(tools, name, facts.uid)
+            return seen is not None and seen.replicas == facts.replicas
 
         async def back(_progress: Progress) -> None:
             seen = await same(tools, name, facts.uid)

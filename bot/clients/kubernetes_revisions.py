@@ -11,6 +11,7 @@ from bot.clients.kubernetes_shapes import Json
 from bot.tools import Difference, Revision
 
 NOT_SET = "not set"
+_HERE = ("there", "not there")
 _NOW, _THEN = "as it is now", "as it was then"
 
 
@@ -52,9 +53,7 @@ def differences(now: Json, then: Json) -> Iterator[Difference]:
     have, had = _containers(now), _containers(then)
     for name in dict.fromkeys([*have, *had]):
         if name not in have or name not in had:
-            yield Difference(
-                "other", f"container {name}", *(("is there", "gone") if name in have else ("none", "there"))
-            )
+            yield Difference("other", f"container {name}", *(_HERE if name in have else _HERE[::-1]))
         else:
             yield from _of_container(name, have[name], had[name])
     for part in ("annotations", "labels"):
