@@ -19,7 +19,6 @@ from bot.estate import Estate
 from bot.incident import Scenario
 from bot.tools import Pod
 
-GONE_WITHIN = 30.0
 MOST_CHOICES, LONGEST_CHOICE = 100, 75
 MADE_ANEW = frozenset({"ReplicaSet", "StatefulSet"})
 
@@ -44,6 +43,8 @@ class ForceDelete(Action[ForceFacts]):
     usual: ClassVar[timedelta] = timedelta(minutes=1)
     service: ClassVar[str] = "api"
     facts: ClassVar[type[BaseModel]] = ForceFacts
+    gone_within: ClassVar[float] = 30.0
+    """Seconds: what nothing holds goes at once."""
 
     pod: str = Field(min_length=1, max_length=253, description="name of the pod, as `pods.pending` shows it")
     namespace: str = Field(default="", max_length=63, description="its namespace; the estate's when left out")
@@ -92,7 +93,7 @@ class ForceDelete(Action[ForceFacts]):
             return await _left(tools, facts) is None
 
         async def wait(progress: Progress) -> str:
-            return await _gone(tools, facts, progress)
+            return await _gone(tools, facts, self.gone_within, progress)
 
         async def anew(progress: Progress) -> str:
             within = cluster_of(tools.estate).rollout_within
@@ -185,18 +186,18 @@ async def _left(tools: Tools, facts: ForceFacts) -> Pod | None:
     return pod if pod.uid == facts.uid else None
 
 
-async def _gone(tools: Tools, facts: ForceFacts, progress: Progress) -> str:
+async def _gone(tools: Tools, facts: ForceFacts, within: float, progress: Progress) -> str:
     """Until that very pod is gone. Raises Refused, naming what holds it."""
     held = ""
     try:
-        async with asyncio.timeout(GONE_WITHIN):
+        async with asyncio.timeout(within):
             while (pod := await _left(tools, facts)) is not None:
                 held = f"finalizers hold it: {', '.join(pod.finalizers)}" if pod.finalizers else "nobody says why"
                 progress(f"still there; {held}")
                 await asyncio.sleep(BETWEEN_LOOKS)
     except TimeoutError:
         raise Refused(
-            f"{facts.pod} is still there after {GONE_WITHIN:g} s; {held}. Who set them has to take them off, or, when"
+            f"{facts.pod} is still there after {within:g} s; {held}. Who set them has to take them off, or, when"
             f" nobody does: kubectl patch pod {facts.pod} -n {facts.namespace} --type=merge"
             ' -p \'{"metadata":{"finalizers":null}}\''
         ) from None

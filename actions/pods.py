@@ -17,6 +17,8 @@ from bot.tools import Pod
 MOST = 25
 """Pods that are listed one by one."""
 HASH = "pod-template-hash"
+STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+"""Nothing is wrong with these yet."""
 _FAR = datetime.max.replace(tzinfo=UTC)
 
 
@@ -103,7 +105,7 @@ def _line(pod: Pod, why: str, now: datetime) -> str:
 def _undo(pod: Pod, here: str, offered: set[str]) -> Sequence[Offer]:
     """A way back for the release that its deployment got, once for each deployment."""
     deployment = deployment_of(pod)
-    if not deployment or pod.namespace != here or deployment in offered:
+    if not deployment or pod.namespace != here or deployment in offered or pod.state in STARTING:
         return ()
     offered.add(deployment)
     return (Offer(f"Undo {deployment}"[:70], "deployment.undo", {"deployment": deployment}),)

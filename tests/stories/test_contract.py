@@ -34,6 +34,7 @@ from bot.estate import Estate as EstateFile
 from bot.estate import load
 from bot.tools import Backend
 from sandbox.cluster.kinds import PODS, POLICIES
+from sandbox.cluster.objects import defaults
 from sandbox.practice import Part, Practice
 from tests.stories.scene import eventually
 from tests.unit.given import estate
@@ -174,7 +175,9 @@ async def _worked_on(practice: Practice, cluster: Kubernetes) -> None:
     assert practice.cluster is not None
     meta = {"name": "fits-nowhere", "namespace": "production", "labels": {"app": "fits-nowhere"}}
     container = {"name": "main", "image": "busybox", "resources": {"requests": {"cpu": "64"}}}
-    practice.cluster.store.create(PODS, {"metadata": meta, "spec": {"containers": [container]}})
+    pod: Any = {"metadata": meta, "spec": {"containers": [container]}}
+    defaults(PODS, pod)
+    practice.cluster.store.create(PODS, pod)
     frontend = await cluster.workload("deployment", "production", "frontend")
     await cluster.set_env(frontend, "RELEASE", "2")
     await practice.cluster.settled()

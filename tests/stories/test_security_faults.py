@@ -21,18 +21,13 @@ from bot.clients.toolbox import toolbox
 from bot.clock import wall_clock
 from bot.errors import Unavailable
 from bot.estate import load
-from sandbox.cluster.faults import Fault
 from sandbox.doors import Door, listen
 from sandbox.estate.s3 import EVIDENCE
 from sandbox.practice import Part, Practice
+from tests.stories.steps import FAULTS, carried_out
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "cluster", "s3")
 CATALOG = Catalogue(CATALOGUE)
-FAULTS = {
-    "429": Fault(429, "slow down", "TooManyRequests", times=1, retry_after=0),
-    "500": Fault(500, "etcdserver: request timed out", times=1),
-    "lost": Fault(times=1, lost=True),
-}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -104,22 +99,6 @@ async def stage() -> AsyncIterator[Stage]:
         cluster = Kubernetes(practice.env)
         stack.push_async_callback(cluster.aclose)
         yield Stage(practice, toolbox(load(Path("estate.yml"), practice.env), cluster, session, wall_clock), wire)
-
-
-async def carried_out(steps: list[Step]) -> int:
-    """As a run does it: after an error the step is asked before it is done again. How often something was Unavailable."""
-    failed = 0
-    for step in steps:
-        for _ in range(4):
-            try:
-                await step.do(lambda _detail: None)
-                break
-            except Unavailable:
-                failed += 1
-                assert step.done is not None
-                if await step.done():
-                    break
-    return failed
 
 
 @pytest.mark.parametrize("how", FAULTS)

@@ -94,7 +94,7 @@ async def test_releases_and_stuck_pods_are_healed_by_buttons(database: str) -> N
         assert "3 of 3 pods of api-server are ready, and no other one is left" in await approved(it, room, 1)
         assert await state(it) == "normal"
         # Undo brings the bad release back, whether its pods start or not.
-        await it.ana.types("/recover undo RUN-1", room)
+        await it.chloe.types("/recover undo RUN-1", room)
         await ended(it, 1, "undone")
         assert await state(it) == "bad release"
         await breaks(it, "normal")
@@ -108,10 +108,11 @@ async def test_releases_and_stuck_pods_are_healed_by_buttons(database: str) -> N
         plan = await planned(it, room, "deployment.scale deployment=frontend replicas=0", 3)
         assert "Nothing of frontend serves any more" in plan
         assert "0 of 0 pods of frontend" in await approved(it, room, 3)
-        await it.ana.types("/recover undo RUN-3", room)
+        await it.chloe.types("/recover undo RUN-3", room)
         await ended(it, 3, "undone")
         frontend = cluster.store.get(DEPLOYMENTS, HERE, "frontend")
         assert frontend["spec"]["replicas"] == 2
+        await cluster.settled()
 
         await breaks(it, "stuck_pod")
         assert await state(it) == "stuck"
