@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from actions.deployment_undo import against as against_undo
 from actions.deployment_undo import chosen
+from actions.deployments import Restart
 from actions.logs_errors import Errors, cut, selector_of, words_of
 from actions.pod_force_delete import against, warnings
 from actions.pods import deployment_of, late, waits
@@ -221,3 +222,9 @@ def test_without_a_selector_it_is_the_application() -> None:
     assert cluster is not None
     with pytest.raises(NotFound, match="selector="):
         selector_of(estate().model_copy(update={"cluster": cluster.model_copy(update={"deployments": ()})}))
+
+
+def test_who_works_on_the_deployment_of_a_database_waits_for_its_restore() -> None:
+    """The restore has stopped its writers; another deployment is nobody's."""
+    assert Restart().locks(estate()) == ("deployment api-server in production", "database valuecanvas")
+    assert Restart(deployment="frontend").locks(estate()) == ("deployment frontend in production",)
