@@ -23,7 +23,8 @@ ZONE = "Z0PRACTICE"
 PRIMARY, DR = "127.0.0.1", "127.0.0.2"
 TTL = 120
 _XML = "{https://route53.amazonaws.com/doc/2013-04-01/}"
-_NAMES = ("valuecanvas.com.", "api.valuecanvas.com.")
+API = "api.valuecanvas.com."
+_NAMES = ("valuecanvas.com.", API)
 
 
 @dataclass
@@ -103,6 +104,10 @@ class Dns:
     async def leads(self, name: str) -> list[str]:
         """What Route 53 itself says now. Raises CannotDo."""
         return list((await self._records()).get((name, "A"), ((), 0))[0])
+
+    async def resolved(self, name: str) -> Sequence[str]:
+        """The addresses that the first resolver answers with. Raises CannotDo."""
+        return (await self._look(name, "A", self.resolvers[0])).values
 
     async def _records(self) -> dict[tuple[str, str], tuple[Sequence[str], int]]:
         said = await self._aws.ask("GET", f"2013-04-01/hostedzone/{ZONE}/rrset", service="route53")

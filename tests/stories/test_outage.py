@@ -1,6 +1,5 @@
-"""Scenario 5, told whole: everything is down, people are sent to the DR site, and the platform is rebuilt from its code."""
+"""Scenario 5: what speaks against the DR site, and the steps of a DNS failover and of a rebuild."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -19,18 +18,14 @@ from bot.clients.toolbox import toolbox
 from bot.clock import wall_clock
 from bot.errors import NeighbourError, NotNow, Refused
 from bot.estate import load
-from sandbox.estate.dns import DR, PRIMARY, TTL
+from sandbox.estate.dns import PRIMARY
 from sandbox.practice import Part, Practice
-from tests.stories.scene import scene, whole
-
-NAME = "api.valuecanvas.com"
+from tests.stories.scene import scene
 
 
-async def test_everything_is_down_and_people_are_sent_to_the_dr_site(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Declared, looked at, planned, approved by two others, every resolver follows; undone, and then only by override."""
-    parts: tuple[Part, ...] = ("s3", "dns", "cluster")
+async def test_old_data_at_the_dr_site_leaves_break_glass_only(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An approval does not suffice; who asked may override with a reason, and that is marked."""
+    parts: tuple[Part, ...] = ("s3", "dns")
 
     def aws(practice: Practice) -> None:
         for name, value in practice.env.items():
@@ -38,45 +33,17 @@ async def test_everything_is_down_and_people_are_sent_to_the_dr_site(
                 monkeypatch.setenv(name, value)
 
     async with scene(database, parts=parts, seconds_per_minute=1, before=aws) as it:
-        practice = it.practice
-        assert practice.dns is not None and practice.dr is not None and practice.cluster is not None  # noqa: PT018
-        practice.cluster.faults.down = True
+        assert it.practice.dr is not None
+        it.practice.dr.age = 3 * 3600
         room = await it.declares("P0 complete outage, nothing answers")
-        await it.ana.types("/recover outage.assess", room)
-        seen = await it.ana.reads(room, "addresses do not answer well")
-        for words in ("operating normally", f"DNS {NAME}: {PRIMARY}", "DR site: healthy", "Region disaster recovery"):
-            assert words in whole(seen)
-        await it.ana.clicks(seen, "recover_start_0", value=_offer("dns.failover"))
-        plan = whole(await it.ana.reads(room, "What changes"))
-        for words in (
-            f"A {PRIMARY}, TTL {TTL} s",
-            f"A {DR}, TTL 60 s",
-            f"for up to {TTL} s",
-            "2 approvers other than Ana",
-        ):
-            assert words in plan
-        for who in (it.chloe, it.dev):
-            await who.types("/recover approve RUN-1", room)
-        done = whole(await it.ana.reads(room, "*succeeded*"))
-        assert "2 of 2 resolvers answer with the DR site; it is healthy (HTTP 200)" in done
-        assert "is INSYNC" in done
-        assert await practice.dns.leads(NAME + ".") == [DR]
-        await it.chloe.types("/recover undo RUN-1", room)
-        await it.ana.reads(room, "*undone*")
-        assert await practice.dns.leads(NAME + ".") == [PRIMARY]
-        practice.dr.age = 3 * 3600
         await it.ana.types("/recover dns.failover", room)
         await it.ana.reads(room, "Only by break-glass")
-        await it.chloe.types("/recover approve RUN-2", room)
+        await it.chloe.types("/recover approve RUN-1", room)
         await it.ana.reads(room, "Break glass")
-        await it.ana.types("/recover override RUN-2 the primary region is gone for good", room)
+        await it.ana.types("/recover override RUN-1 the primary region is gone for good", room)
         await it.ana.reads(room, "break-glass*: the primary region is gone for good")
         broken = await it.entry(1, "break_glass")
-        assert "RUN-2" in broken.text
-
-
-def _offer(name: str) -> str:
-    return json.dumps({"name": name, "incident": "1", "words": {}}, separators=(",", ":"))
+        assert "RUN-1" in broken.text
 
 
 class Ground:
