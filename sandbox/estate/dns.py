@@ -46,12 +46,12 @@ class Resolver:
 
 
 class Dns:
-    """`count` resolvers in front of the zone in `aws`. `pace` gives the seconds of a minute."""
+    """`count` resolvers in front of the zone in `aws`. `pace` gives the seconds of a minute. `silent`: they answer nobody."""
 
     def __init__(self, aws: S3, pace: Callable[[], float], count: int = 2) -> None:
         self._aws, self._pace = aws, pace
         self.resolvers = [Resolver() for _ in range(count)]
-        self.stuck = False
+        self.stuck = self.silent = False
         self._closing: list[Callable[[], None]] = []
 
     @property
@@ -126,7 +126,7 @@ class Dns:
             asked = dns.message.from_wire(wire)
         except dns.exception.DNSException:
             return None
-        if not asked.question:
+        if not asked.question or self.silent:
             return None
         reply = dns.message.make_response(asked, recursion_available=True)
         question = asked.question[0]
