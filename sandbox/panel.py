@@ -22,6 +22,7 @@ from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
 from sandbox.panel_outage import disaster, dr_site, names, terraform
 from sandbox.panel_parts import Part, chat, pager, robot
+from sandbox.primary import PrimarySite
 from sandbox.terraform.repository import Code
 
 CHOICES = (60, 15, 6, 1)
@@ -45,6 +46,7 @@ class Estate(Protocol):
     redis: Redis | None
     redis_replica: Redis | None
     cluster: Cluster | None
+    primary: PrimarySite
     app: Application | None
     dns: Dns | None
     dr: DrSite | None
@@ -141,7 +143,7 @@ class Panel:
         if it.app is not None:
             parts += [panel_estate.providers(it.app), panel_estate.server("api", "ValueCanvas", it.app)]
             parts.append(panel_estate.writer(it.app, it.env["API_TOKEN"]))
-        parts += [disaster(it.postgres, it.redis, it.cluster, it.app)] if it.dns else []
+        parts += [disaster(it.primary)] if it.dns else []
         parts += [names(it.dns), dr_site(it.dr)] if it.dns and it.dr else []
         parts += [terraform(it.code)] if it.code else []
         parts += [pager(it), chat(it.slack)]

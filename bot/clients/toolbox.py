@@ -35,10 +35,10 @@ def toolbox(
 ) -> Tools:  # fmt: skip
     """Nothing is called before it is used; who made `cluster` and `session` closes them. `data`: the bot's folder, where
     saved Terraform plans survive it."""
-    manifests = KubernetesManifests(cluster.connection)
+    manifests, names = KubernetesManifests(cluster.connection), DnsNames()
     return Tools(
         estate=estate,
-        prober=Probes(session, cluster),
+        prober=Probes(session, cluster, names),
         databases=PostgresDatabases(),
         cluster=cluster,
         backups=S3Backups(),
@@ -51,7 +51,7 @@ def toolbox(
         objects=S3Objects(),
         records=EstateRecords(cluster.connection),
         manifests=manifests,
-        names=DnsNames(),
+        names=names,
         zones=Route53Zones(),
         infrastructure=TerraformInfrastructure(data / "infrastructure", environ),
         clock=clock,
