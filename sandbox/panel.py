@@ -20,6 +20,7 @@ from sandbox.estate.intruder import Intruder
 from sandbox.estate.postgres import Postgres
 from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
+from sandbox.panel_cluster import workloads
 from sandbox.panel_outage import disaster, dr_site, names, terraform
 from sandbox.panel_parts import Part, chat, pager, robot
 from sandbox.primary import PrimarySite
@@ -139,7 +140,7 @@ class Panel:
         if it.s3 is not None:
             parts.append(panel_estate.storage(it.s3, it.backups))
         if it.cluster is not None:
-            parts.append(panel_estate.cluster(it.cluster))
+            parts += [panel_estate.cluster(it.cluster), workloads(it.cluster)]
         if it.app is not None:
             parts += [panel_estate.providers(it.app), panel_estate.server("api", "ValueCanvas", it.app)]
             parts.append(panel_estate.writer(it.app, it.env["API_TOKEN"]))

@@ -3,7 +3,7 @@
 from bot.tools.activity import Activity, Client, LoginRole
 from bot.tools.backups import Backup, Backups, Loaded, Restorer
 from bot.tools.caches import Caches, CacheState, Follower
-from bot.tools.cluster import Cluster, LogLine, Pod, Rollout, Service, Workload, WorkloadKind
+from bot.tools.cluster import Cluster, Difference, LogLine, Pod, Revision, Rollout, Service, Workload, WorkloadKind
 from bot.tools.databases import Backend, Databases, LastSeen, Memory, ServerState, Standby
 from bot.tools.infrastructure import Infrastructure, Planned
 from bot.tools.manifests import Applied, Manifests
@@ -28,6 +28,7 @@ __all__ = [
     "Client",
     "Cluster",
     "Databases",
+    "Difference",
     "Edit",
     "Follower",
     "Infrastructure",
@@ -48,6 +49,7 @@ __all__ = [
     "Records",
     "Resolved",
     "Restorer",
+    "Revision",
     "Rollout",
     "Secret",
     "Secrets",

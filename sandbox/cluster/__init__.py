@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sandbox.cluster.control import control, renew_leases
 from sandbox.cluster.controllers.desk import Desk
+from sandbox.cluster.deletion import delete
 from sandbox.cluster.environment import environment_of
 from sandbox.cluster.faults import Fault, Faults
 from sandbox.cluster.identity import server_context, write_kubeconfig
@@ -150,6 +151,14 @@ class Cluster:
         if not ready:
             condition["reason"] = "NodeStatusUnknown"
         self.store.edit(NODES, "", name, lambda changed: with_condition(changed, condition, now))
+
+    def hang(self, name: str) -> bool:
+        """A pod of production begins to end, with a second of grace, and never finishes. Whether there is one."""
+        pod = self.store.find(PODS, NAMESPACE, name)
+        if pod is not None:
+            self.faults.hanging.add(pod["metadata"]["uid"])
+            delete(self.store, PODS, pod, self._desk.clock(), 1)
+        return pod is not None
 
 
 def _tell_end(task: asyncio.Task[None]) -> None:

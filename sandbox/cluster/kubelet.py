@@ -118,12 +118,16 @@ class Kubelet:
             if (runner := self.runner_of(pod)) is not None:
                 with contextlib.suppress(Exception):  # what a host cannot end any more has ended
                     await runner.stop(name)
-            while (now := self._now(pod)) is not None and not self._alive(now):
+            while (now := self._now(pod)) is not None and not self._lets_go(now):
                 changed.clear()
                 await changed.wait()
         if now is not None:
             self._let_go(now)
         self.logs.forget(name)
+
+    def _lets_go(self, pod: Object) -> bool:
+        """Whether a pod that has ended may go: a node that is not well says nothing about it, and some hang."""
+        return self._alive(pod) and pod["metadata"]["uid"] not in self.faults.hanging
 
     def _let_go(self, pod: Object) -> None:
         meta = pod["metadata"]

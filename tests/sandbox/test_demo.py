@@ -159,6 +159,7 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
         "queries": "normal",
         "writer": "normal",
         "intruder": "normal",
+        "workloads": "normal",
         "dns": "normal",
         "terraform": "free",
     }
