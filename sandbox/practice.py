@@ -34,8 +34,10 @@ from sandbox.estate.children import CannotDo, CannotStart, Unprivileged, free_po
 from sandbox.estate.damage import Blockade, Contents
 from sandbox.estate.dns import Dns
 from sandbox.estate.drsite import DrSite
+from sandbox.estate.fleet import Fleet
 from sandbox.estate.intruder import Intruder
 from sandbox.estate.leftovers import descendants_in, end_leftovers, everybody_in
+from sandbox.estate.machines import MACHINES, Ec2
 from sandbox.estate.postgres import DATABASE, Postgres
 from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
@@ -136,6 +138,7 @@ class Practice:
         self.dr = DrSite() if self.dns else None
         self.code = Code(self.home) if "infrastructure" in self.parts else None
         self.cluster = self._cluster() if "cluster" in self.parts else None
+        self.fleet = Fleet(self.cluster, Ec2(self.s3) if self.s3 else None) if self.cluster else None
         self.intruder = self._intruder(self.postgres) if self.postgres and self.app else None
         self.env = self._environment(bot_http)
         self.bot = Command(
@@ -200,7 +203,8 @@ class Practice:
         run: dict[str, Runner] = {"api-server": self.app.pods} if self.app else {}
         run |= {"redis": CachePods(self.redis)} if self.redis else {}
         admit = self.app.admit if self.app else None
-        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock)
+        machines = {name: (one.provider, one.address) for name, one in MACHINES.items()} if self.s3 else {}
+        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock, machines=machines)
 
     def _environment(self, bot_http: str) -> dict[str, str]:
         tokens = {"SLACK_BOT_TOKEN": self.slack.bot_token}
@@ -282,6 +286,8 @@ class Practice:
             await cluster.settled()
         except TimeoutError as error:
             raise CannotStart("The pods of the practice cluster did not get ready.") from error
+        if self.fleet:
+            await self.fleet.start()
         if self.redis:
             self._progress(f"Redis                127.0.0.1:{self.redis.port}")
 
@@ -326,7 +332,7 @@ class Practice:
             await self.intruder.stop()
         if self.blockade:
             await self.blockade.stop()
-        for part in (self.dns, self.dr):
+        for part in (self.dns, self.dr, self.fleet):
             if part:
                 await part.stop()
         if self.code:
