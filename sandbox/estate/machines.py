@@ -17,7 +17,7 @@ REGION = "us-east-1"
 ZONE = f"{REGION}a"
 GROUP = "valuecanvas-nodes"
 _TYPE, _IMAGE = "t3.large", "ami-12c6146b"
-_XML = "{http://ec2.amazonaws.com/doc/2016-11-15/}"
+_XML = "{*}"  # moto answers calls with different versions of EC2's
 
 
 class Machine(NamedTuple):
@@ -60,11 +60,11 @@ def _seed() -> None:
     for name, machine in MACHINES.items():
         made = backend.run_instances(
             _IMAGE, 1, "", [], instance_type=_TYPE, placement=ZONE, private_ip=machine.address,
-            tags={"instance": {"Name": name, "aws:autoscaling:groupName": GROUP}}, is_instance_type_default=False,
-            ebs_optimized=False, associate_public_ip=False, security_group_ids=[],
+            is_instance_type_default=False, ebs_optimized=False, associate_public_ip=False, security_group_ids=[],
         )  # fmt: skip
         # One that is known before it is there.
         made.instances[0].id = machine.id
+        made.instances[0].add_tags({"Name": name, "aws:autoscaling:groupName": GROUP})
 
 
 class Ec2:
@@ -75,7 +75,7 @@ class Ec2:
 
     async def machines(self) -> list[Machine]:
         """All that EC2 still knows, also those that are terminated."""
-        return _machines(await self._ask({"Action": "DescribeInstances"}))
+        return _machines(await self.ask({"Action": "DescribeInstances"}))
 
     async def launch(self, name: str) -> Machine:
         """A new one."""
@@ -83,9 +83,10 @@ class Ec2:
         asked |= {"Placement.AvailabilityZone": ZONE, "TagSpecification.1.ResourceType": "instance"}
         for number, (key, value) in enumerate((("Name", name), ("aws:autoscaling:groupName", GROUP)), start=1):
             asked |= {f"TagSpecification.1.Tag.{number}.Key": key, f"TagSpecification.1.Tag.{number}.Value": value}
-        return _machines(await self._ask(asked))[0]
+        return _machines(await self.ask(asked))[0]
 
-    async def _ask(self, asked: dict[str, str]) -> bytes:
+    async def ask(self, asked: dict[str, str]) -> bytes:
+        """Any call of EC2's API: its action and parameters; the XML."""
         body = urlencode({"Version": "2016-11-15", **asked}).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self._aws.ask("POST", "", body, headers, service="ec2")
@@ -99,6 +100,6 @@ def _machines(answer: bytes) -> list[Machine]:
             item.findtext(f"{_XML}privateIpAddress", ""),
             item.findtext(f"{_XML}instanceState/{_XML}name", ""),
         )
-        for items in tree.iter(f"{_XML}instancesSet")
+        for items in tree.findall(f".//{_XML}instancesSet")
         for item in items
     ]
