@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actions.cache_raise import Raise
+from actions.cluster_assess import Assess as ClusterAssess
 from actions.database_failover import Failover
 from actions.database_looks import Assess, Blockers
 from actions.database_restore import Backups, Restore
@@ -11,6 +12,7 @@ from actions.dns_failover import Failover as DnsFailover
 from actions.infrastructure_rebuild import Rebuild
 from actions.llm_looks import Status, VerifyFallback
 from actions.llm_reset import ResetBreaker
+from actions.node_recover import Recover
 from actions.outage_assess import Assess as OutageAssess
 from actions.redis_assess import Assess as RedisAssess
 from actions.redis_failover import Failover as RedisFailover
@@ -29,6 +31,7 @@ CATALOGUE: tuple[type[Procedure], ...] = (
     *(Assess, Blockers, Failover, Backups, Restore, Cancel, Terminate),
     *(Status, VerifyFallback, ResetBreaker, Raise),
     *(RedisAssess, RedisRestart, WarmUp, RedisFailover),
+    *(ClusterAssess, Recover),
     *(OutageAssess, DnsFailover, Rebuild),
     *(Review, ExfiltrationReview, Block, Rotate, Revoke, Collect, Enable),
 )

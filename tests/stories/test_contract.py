@@ -56,6 +56,7 @@ ACTIONS: Mapping[str, Mapping[str, str]] = {
     "sessions.revoke": {},
     "secrets.rotate": {},
     "audit.enable": {},
+    "node.recover": {"node": "node-2"},
     "dns.failover": {},
     "infrastructure.rebuild": {},
 }
@@ -90,6 +91,7 @@ class Estate:
         assert self.practice.dns is not None
         secret = await self.tools.secrets.describe(SECRET)
         return {
+            "nodes": {node.name: (node.uid, node.cordoned) for node in await self.tools.nodes.nodes()},
             "leads": await self.practice.dns.leads("api.valuecanvas.com."),
             "databases": self.databases(), "states": states, "caches": caches, "env": workload.env,
             "replicas": workload.replicas, "redis": redis.restarted_at, "versions": secret.versions,
@@ -213,6 +215,7 @@ async def test_steps_follow_from_the_facts(at_work: Estate, name: str) -> None:
         ("database.restore", 6),
         ("cache.raise", 2),
         ("redis.failover", 1),
+        ("node.recover", 2),
         ("dns.failover", 2),
     ],
 )
