@@ -15,6 +15,8 @@ from bot.incident import Scenario
 from bot.tools import Amount, ControlPlane, Event, Node, Pod
 
 NODES_SHOWN, PODS_SHOWN, EVENTS_SHOWN = 20, 12, 8
+EVENTS_READ = 200
+"""Of the newest; among them warnings are shown before the rest, which is many on a busy cluster."""
 SILENT = timedelta(minutes=1)
 """A leader renews its lease every few seconds."""
 _ENDED = ("Completed", "Succeeded")
@@ -33,7 +35,7 @@ class Assess(Observation):
     async def look(self, tools: Tools) -> Findings:
         of = tools.nodes
         nodes, pods, events, plane, usage = await asyncio.gather(
-            _or_why(of.nodes()), _or_why(of.pods()), _or_why(of.events(EVENTS_SHOWN)),
+            _or_why(of.nodes()), _or_why(of.pods()), _or_why(of.events(EVENTS_READ)),
             _or_why(of.control_plane()), _or_why(of.usage()),
         )  # fmt: skip
         now = tools.clock()
@@ -135,8 +137,9 @@ def _plane(plane: ControlPlane | str, now: datetime) -> list[str]:
 def _events(events: Sequence[Event] | str) -> list[str]:
     if isinstance(events, str):
         return [f"events: unknown, {events}"]
+    kept = sorted(events, key=lambda one: not one.warning)[:EVENTS_SHOWN]
     return [
         f"{one.at:%H:%M:%S} {'WARNING ' if one.warning else ''}{one.reason} {one.about}: {one.message[:160]}"
         + (f" (×{one.count})" if one.count > 1 else "")
-        for one in events
+        for one in sorted(kept, key=lambda one: one.at, reverse=True)
     ]
