@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actions.cache_raise import Raise
+from actions.cluster_assess import Assess as ClusterAssess
 from actions.database_failover import Failover
 from actions.database_looks import Assess, Blockers
 from actions.database_restore import Backups, Restore
@@ -15,6 +16,7 @@ from actions.infrastructure_rebuild import Rebuild
 from actions.llm_looks import Status, VerifyFallback
 from actions.llm_reset import ResetBreaker
 from actions.logs_errors import Errors
+from actions.node_recover import Recover
 from actions.outage_assess import Assess as OutageAssess
 from actions.pod_force_delete import ForceDelete
 from actions.pods import Pending
@@ -35,6 +37,7 @@ CATALOGUE: tuple[type[Procedure], ...] = (
     *(Assess, Blockers, Failover, Backups, Restore, Cancel, Terminate),
     *(Status, VerifyFallback, ResetBreaker, Raise),
     *(RedisAssess, RedisRestart, WarmUp, RedisFailover),
+    *(ClusterAssess, Recover),
     *(Pending, ForceDelete, DeploymentRestart, Scale, Undo, Errors),
     *(OutageAssess, DnsFailover, Rebuild),
     *(Review, ExfiltrationReview, Block, Rotate, Revoke, Collect, Enable),

@@ -202,8 +202,9 @@ class _Work:
             try:
                 said.append(str(await self._apply(thing, dry_run=False)))
                 progress(said[-1])
-            except Unavailable:
-                raise
+            except Unavailable as error:
+                text = f"{_wrong(thing, error)}. Applied before it: {'; '.join(said) or 'none'}"
+                raise Unavailable(text, error.retry_after) from error
             except (NeighbourError, NotFound) as error:
                 wrong.append(_wrong(thing, error))
         if wrong:

@@ -6,7 +6,7 @@ and it never ends an outage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -60,6 +60,17 @@ def after_failover(readings: Sequence[Reading], roles: Mapping[str, str]) -> lis
     ]  # fmt: skip
     by_service = {r.service: [w for w in writers if w.service == r.service] for r in writers}
     return [_judged(r, by_service.get(r.service, []), roles) if r.probe in roles else r for r in readings]
+
+
+def led_away(readings: Sequence[Reading], primary: Collection[str], where: str) -> list[Reading]:
+    """While DNS leads to the DR site (`where` says so; empty = it does not), what is not well of the primary site serves nobody
+    and counts for no service. `primary`: the probes of the primary site itself."""
+    return [
+        replace(r, service="", detail=f"serves nobody, as {where}: {r.detail}")
+        if where and r.probe in primary and r.state != "ok"
+        else r
+        for r in readings
+    ]
 
 
 def corroborated(readings: Sequence[Reading]) -> list[Reading]:

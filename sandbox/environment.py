@@ -29,6 +29,7 @@ class Addresses:
     pagerduty: str
     bot_http: str
     app: str = ""
+    primary: str = ""
     database: str = ""
     replica: str = ""
     redis: str = ""
@@ -71,6 +72,7 @@ def bot_environment(
         "BOT_ESTATE": str(estate),
         "BOT_SECONDS_PER_MINUTE": f"{seconds_per_minute:g}",
         "API_URL": at.app or NOWHERE,
+        "PRIMARY_URL": at.primary or NOWHERE,
         "API_TOKEN": tokens.api_token,
         "ADMIN_TOKEN": tokens.admin_token,
         "DATABASE_URL": at.database or dead,

@@ -1,43 +1,26 @@
 """The complete outage on the panel: everything down at once, DNS, the DR site, Terraform's state."""
 
-import asyncio
-
-from sandbox.application import Application
-from sandbox.cluster import Cluster
-from sandbox.estate.cache import Redis
 from sandbox.estate.children import CannotDo
 from sandbox.estate.dns import DR, Dns
 from sandbox.estate.drsite import FRESH, STALE, DrSite
-from sandbox.estate.postgres import Postgres
 from sandbox.panel_parts import Action, Part, Seen
+from sandbox.primary import PrimarySite
 from sandbox.terraform.repository import Code
 
 
-def disaster(postgres: Postgres | None, redis: Redis | None, cluster: Cluster | None, app: Application | None) -> Part:
+def disaster(primary: PrimarySite) -> Part:
     """Everything of the primary site at once."""
-    servers = [server for server in (postgres, redis, app) if server is not None]
-
-    def dead() -> list[bool]:
-        return [not server.running for server in servers] + ([cluster.faults.down] if cluster else [])
 
     async def look() -> Seen:
-        down = dead()
+        down = primary.down()
         if down and all(down):
             return "down", "nothing of the primary site answers"
         return "up", f"{len(down) - sum(down)} of {len(down)} parts of the primary site are up"
 
-    async def down() -> None:
-        if cluster:
-            cluster.faults.down = True
-        kill = [postgres.kill()] if postgres else []
-        await asyncio.gather(*kill, *(server.stop() for server in (app, redis) if server is not None))
-
-    async def up() -> None:
-        if cluster:
-            cluster.faults.down = False
-        await asyncio.gather(*(server.start() for server in servers))
-
-    actions = (Action("down", "Complete outage", "down", down), Action("up", "Bring it all back", "", up))
+    actions = (
+        Action("down", "Complete outage", "down", primary.fall),
+        Action("up", "Bring it all back", "", primary.rise),
+    )
     return Part("outage", "Primary site", look, actions)
 
 

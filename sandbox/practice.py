@@ -32,15 +32,20 @@ from sandbox.estate.backups import Backups
 from sandbox.estate.cache import CachePods, Redis
 from sandbox.estate.children import CannotDo, CannotStart, Unprivileged, free_port
 from sandbox.estate.damage import Blockade, Contents
-from sandbox.estate.dns import Dns
+from sandbox.estate.dns import DR, PRIMARY, Dns
 from sandbox.estate.drsite import DrSite
+from sandbox.estate.fleet import Fleet
+from sandbox.estate.front import Front
 from sandbox.estate.intruder import Intruder
 from sandbox.estate.leftovers import descendants_in, end_leftovers, everybody_in
+from sandbox.estate.machines import MACHINES, Ec2
 from sandbox.estate.postgres import DATABASE, Postgres
 from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
 from sandbox.estate.wheels import make_home
 from sandbox.panel import Panel
+from sandbox.primary import PrimarySite
+from sandbox.terraform.cloud import Cloud
 from sandbox.terraform.repository import Code
 
 Part = Literal["postgres", "standby", "redis", "redis-replica", "app", "s3", "cluster", "dns", "infrastructure"]
@@ -134,8 +139,12 @@ class Practice:
         self.app = self._application() if "app" in self.parts else None
         self.dns = Dns(self.s3, lambda: self.seconds_per_minute) if self.s3 and "dns" in self.parts else None
         self.dr = DrSite() if self.dns else None
-        self.code = Code(self.home) if "infrastructure" in self.parts else None
+        self.front = Front(self.dns, self._sites()) if self.dns else None
         self.cluster = self._cluster() if "cluster" in self.parts else None
+        self.primary = PrimarySite(self.postgres, self.standby, redis, self.cluster, self.app)
+        cloud = Cloud(self.primary.gone, self.primary.make) if "infrastructure" in self.parts else None
+        self.code = Code(self.home, cloud) if cloud else None
+        self.fleet = Fleet(self.cluster, Ec2(self.s3) if self.s3 else None) if self.cluster else None
         self.intruder = self._intruder(self.postgres) if self.postgres and self.app else None
         self.env = self._environment(bot_http)
         self.bot = Command(
@@ -179,6 +188,11 @@ class Practice:
             "REDIS_URL": self.redis.url if self.redis else "redis://127.0.0.1:9/0",
         }
 
+    def _sites(self) -> dict[str, str]:
+        """By the address of a record, the site that it leads to."""
+        primary = {PRIMARY: self.app.url} if self.app else {}
+        return primary | ({DR: self.dr.url} if self.dr else {})
+
     def _read_manifest(self) -> Mapping[str, Any]:
         if not isinstance(self._manifest, Path):
             return self._manifest
@@ -200,7 +214,8 @@ class Practice:
         run: dict[str, Runner] = {"api-server": self.app.pods} if self.app else {}
         run |= {"redis": CachePods(self.redis)} if self.redis else {}
         admit = self.app.admit if self.app else None
-        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock)
+        machines = {name: (one.provider, one.address) for name, one in MACHINES.items()} if self.s3 else {}
+        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock, machines=machines)
 
     def _environment(self, bot_http: str) -> dict[str, str]:
         tokens = {"SLACK_BOT_TOKEN": self.slack.bot_token}
@@ -212,7 +227,8 @@ class Practice:
             slack=self.url,
             pagerduty=self.pagerduty_url,
             bot_http=bot_http,
-            app=self.app.url if self.app else "",
+            app=self.front.url if self.front else self.app.url if self.app else "",
+            primary=self.app.url if self.app else "",
             database=self.postgres.url if self.postgres else "",
             replica=self.standby.url if self.standby else "",
             redis=self.redis.url if self.redis else "",
@@ -259,8 +275,10 @@ class Practice:
         s3 = asyncio.create_task(self.s3.start(), name="s3") if self.s3 else None
         if self.s3 and s3:
             starts.append((f"S3                   {self.s3.url}", s3))
-        if self.dns and self.dr and s3:
-            starts.append((f"DNS resolvers        {self.dns.addresses}", self._names(self.dns, self.dr, s3)))
+        if self.dns and self.dr and self.front and s3:
+            starts.append(
+                (f"DNS resolvers        {self.dns.addresses}", self._names((self.dns, self.dr, self.front), s3))
+            )
         if self.code:
             starts.append((f"Infrastructure       {self.code.url}", self.code.start()))
         if self.postgres:
@@ -282,13 +300,15 @@ class Practice:
             await cluster.settled()
         except TimeoutError as error:
             raise CannotStart("The pods of the practice cluster did not get ready.") from error
+        if self.fleet:
+            await self.fleet.start()
         if self.redis:
             self._progress(f"Redis                127.0.0.1:{self.redis.port}")
 
-    async def _names(self, dns: Dns, dr: DrSite, aws: Awaitable[None]) -> None:
+    async def _names(self, parts: Sequence[Dns | DrSite | Front], aws: Awaitable[None]) -> None:
         await aws
-        await dns.start()
-        await dr.start()
+        for part in parts:
+            await part.start()
 
     async def _databases(self, postgres: Postgres, s3: Awaitable[None] | None) -> None:
         await postgres.make()
@@ -326,11 +346,11 @@ class Practice:
             await self.intruder.stop()
         if self.blockade:
             await self.blockade.stop()
-        for part in (self.dns, self.dr):
+        for part in (self.front, self.dns, self.dr, self.fleet):
             if part:
                 await part.stop()
         if self.code:
-            await self.code.release()
+            await self.code.stop()
         if self.cluster:
             await self.cluster.stop()
         parts = (self.app, self.redis, self.redis_replica, self.postgres, self.standby, self.s3)

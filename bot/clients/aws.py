@@ -30,14 +30,18 @@ ERRORS = (botocore.BotoCoreError, botocore.ClientError, *_BROKEN)
 
 
 class Aws:
-    """Clients of AWS services. Nothing is touched before the first call."""
+    """Clients of AWS services. Nothing is touched before the first call. `read`: seconds for which an answer is waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: float = _READ) -> None:
         self._session: Any = None
+        self._read = read
 
     @asynccontextmanager
-    async def client(self, service: str, *, region: str | None = None, connections: int = 10) -> AsyncIterator[Any]:
-        """A client for one piece of work. Raises NeighbourError or NotFound, also for what happens inside of the block."""
+    async def client(
+        self, service: str, *, region: str | None = None, connections: int = 10, attempts: int = 2
+    ) -> AsyncIterator[Any]:
+        """A client for one piece of work; `attempts`: how often the library itself makes each call. Raises NeighbourError or
+        NotFound, also for what happens inside of the block."""
         # Half a second of importing that the start of the bot has no use for.
         import aioboto3
         from botocore.config import Config
@@ -46,8 +50,8 @@ class Aws:
             self._session = aioboto3.Session()
         config = Config(
             connect_timeout=_CONNECT,
-            read_timeout=_READ,
-            retries={"mode": "standard", "total_max_attempts": 2},
+            read_timeout=self._read,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=connections,
         )
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,20 +15,32 @@ from psycopg.rows import dict_row
 from redis.exceptions import RedisError
 
 from bot.assessment import LAST_SEEN, Look
-from bot.errors import RecoveryError, Unavailable
+from bot.errors import NeighbourError, RecoveryError, Unavailable
 from bot.estate import HttpProbe, KubernetesProbe, PostgresProbe, RedisProbe
-from bot.tools import Cluster
+from bot.estate_places import Dns
+from bot.tools import Cluster, Names
 
 
 class Probes:
     """A Prober. Nobody there is bad; somebody there who says "not now" for a reason of ours is unknown."""
 
-    def __init__(self, session: aiohttp.ClientSession, cluster: Cluster) -> None:
+    def __init__(self, session: aiohttp.ClientSession, cluster: Cluster, names: Names) -> None:
         self._session = session
         self._cluster = cluster
+        self._names = names
 
     def has_cluster(self) -> bool:
         return self._cluster.known()
+
+    async def led_away(self, dns: Dns) -> str:
+        moved = [r for r in dns.records if r.failover]
+        asked = [(resolver, r) for resolver in dns.resolvers or self._names.own() for r in moved]
+        try:
+            seen = await asyncio.gather(*(self._names.ask(resolver, r.name, r.type) for resolver, r in asked))
+        except NeighbourError:
+            return ""
+        away = [set(said.values) == set(r.failover) for (_, r), said in zip(asked, seen, strict=True)]
+        return f"{', '.join(r.name for r in moved)} leads to the DR site" if away and all(away) else ""
 
     async def kubernetes(self, probe: KubernetesProbe) -> Look:
         try:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from bot.clients.git import Git
-from bot.errors import Refused, Unavailable
+from bot.errors import NeighbourError, Refused, Unavailable
 from bot.tools import Planned
 
 log = logging.getLogger("bot.terraform")
@@ -79,7 +79,10 @@ class TerraformInfrastructure:
         async with self._one_at_a_time:
             file = self._plans / f"{sha256}.tfplan"
             await self.must_have(sha256)
-            where = await self._ready(repository, commit, folder)
+            try:
+                where = await self._ready(repository, commit, folder)
+            except NeighbourError as error:
+                raise Refused(f"nothing was applied: {error}") from error
             words = ("apply", "-input=false", "-json", "-lock-timeout=0s", str(file))
             told = _Told(progress)
             try:
@@ -87,7 +90,8 @@ class TerraformInfrastructure:
             except Refused as refused:
                 if refused.code == "Stale":
                     await asyncio.to_thread(file.unlink, missing_ok=True)
-                raise
+                before = f". Before that: {'; '.join(told.done)}" if told.done else ""
+                raise Refused(f"{refused}{before}", refused.code) from refused
             return told.summary or "applied"
 
     async def must_have(self, sha256: str) -> None:
@@ -177,11 +181,12 @@ class TerraformInfrastructure:
 
 
 class _Told:
-    """Terraform's -json lines as they come: live progress, errors, and the summary."""
+    """Terraform's -json lines as they come: live progress, errors, what is done, and the summary."""
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
         self.errors: list[str] = []
+        self.done: list[str] = []
         self.summary = ""
 
     def line(self, text: str) -> None:
@@ -198,6 +203,8 @@ class _Told:
             self.summary = message
         elif kind in ("apply_start", "apply_progress", "apply_complete", "apply_errored"):
             self._progress(message)
+            if kind == "apply_complete":
+                self.done.append(message)
 
 
 async def _follow(process: asyncio.subprocess.Process, said: Path, told: _Told | None) -> int:

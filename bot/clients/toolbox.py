@@ -16,7 +16,9 @@ from bot.clients.databases import PostgresDatabases
 from bot.clients.dns import DnsNames
 from bot.clients.kubernetes import Kubernetes
 from bot.clients.kubernetes_apply import KubernetesManifests
+from bot.clients.kubernetes_nodes import KubernetesNodes
 from bot.clients.kubernetes_policies import KubernetesPolicies
+from bot.clients.machines import Ec2Machines
 from bot.clients.objects import S3Objects
 from bot.clients.probes import Probes
 from bot.clients.records import EstateRecords
@@ -35,12 +37,14 @@ def toolbox(
 ) -> Tools:  # fmt: skip
     """Nothing is called before it is used; who made `cluster` and `session` closes them. `data`: the bot's folder, where
     saved Terraform plans survive it."""
-    manifests = KubernetesManifests(cluster.connection)
+    manifests, names = KubernetesManifests(cluster.connection), DnsNames()
     return Tools(
         estate=estate,
-        prober=Probes(session, cluster),
+        prober=Probes(session, cluster, names),
         databases=PostgresDatabases(),
         cluster=cluster,
+        nodes=KubernetesNodes(cluster.connection),
+        machines=Ec2Machines(),
         backups=S3Backups(),
         restorer=PsqlRestorer(),
         site=HttpSite(session),
@@ -51,7 +55,7 @@ def toolbox(
         objects=S3Objects(),
         records=EstateRecords(cluster.connection),
         manifests=manifests,
-        names=DnsNames(),
+        names=names,
         zones=Route53Zones(),
         infrastructure=TerraformInfrastructure(data / "infrastructure", environ),
         clock=clock,

@@ -13,8 +13,9 @@ _PAGE = 100
 class Route53Zones:
     """`Zones`. Needs: route53:ListResourceRecordSets, ChangeResourceRecordSets, GetChange."""
 
-    def __init__(self) -> None:
-        self._aws = Aws()
+    def __init__(self, read: float = 20.0) -> None:
+        """`read`: seconds for which an answer is waited for."""
+        self._aws = Aws(read)
 
     async def records(self, zone: str, name: str) -> Sequence[RecordSet]:
         """Route 53 lists from a name on, in the order of names read from the right: the name's own come first."""
@@ -37,7 +38,8 @@ class Route53Zones:
             "Comment": comment[:256],
             "Changes": [{"Action": e.action, "ResourceRecordSet": dict(e.record)} for e in edits],
         }
-        async with self._aws.client("route53") as route53:
+        # Once: a batch that was done without an answer is refused, or undoes somebody's work, when it is sent again unseen.
+        async with self._aws.client("route53", attempts=1) as route53:
             made = await route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
         return str(made["ChangeInfo"]["Id"])
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot import owed
-from bot.assessment import Look, Reading, Verdict, after_failover, corroborated, likely, services
+from bot.assessment import Look, Reading, Verdict, after_failover, corroborated, led_away, likely, services
 from bot.catalogue import Catalogue
 from bot.chat import AssessmentCard, Chat
 from bot.clock import Clock
@@ -26,6 +26,8 @@ from bot.store import Store, Tx
 from bot.timeline import Note
 from bot.tools import Prober
 
+LEADS_WITHIN = 5.0
+"""Seconds for asking the resolvers where DNS leads."""
 SHORTEST_ROUND = timedelta(seconds=2)
 """A practice pace must not turn the round over the estate into a busy loop."""
 
@@ -50,9 +52,20 @@ class LookEffects:
         probes = [p for p in self._estate.probes if p.kind != "kubernetes" or self._prober.has_cluster()]
         if databases_only:
             probes = [p for p in probes if p.kind == "postgres"]
-        readings = await asyncio.gather(*(self._read(probe) for probe in probes))
-        servers = [p for p in self._estate.probes if isinstance(p, PostgresProbe | RedisProbe)]
-        return corroborated(after_failover(readings, {p.name: p.role for p in servers}))
+        async with asyncio.TaskGroup() as group:
+            where = group.create_task(self._leads())
+            readings = await asyncio.gather(*(self._read(probe) for probe in probes))
+        roles = {p.name: p.role for p in probes if isinstance(p, PostgresProbe | RedisProbe)}
+        primary = {p.name for p in probes if p.kind == "kubernetes" or roles.get(p.name) == "primary"}
+        return led_away(corroborated(after_failover(readings, roles)), primary, where.result())
+
+    async def _leads(self) -> str:
+        """Where DNS leads, when that is the DR site."""
+        try:
+            async with asyncio.timeout(LEADS_WITHIN):
+                return await self._prober.led_away(self._estate.dns) if self._estate.dns else ""
+        except TimeoutError:
+            return ""
 
     async def _read(self, probe: Probe) -> Reading:
         began = time.monotonic()

@@ -13,7 +13,7 @@ from bot import run as runs
 from bot.action import Action, Findings, OfIncident, Tools, digest
 from bot.catalogue import Catalogue
 from bot.chat import Chat, FindingsCard, Posted, ReplyTo, RunCard
-from bot.clock import Clock
+from bot.clock import Clock, spoken
 from bot.effects.posting import post_once
 from bot.engine import Outcome
 from bot.errors import RecoveryError, StoreUnavailable, Unavailable
@@ -209,5 +209,5 @@ class PlanEffects:
 
 def _changes(made: Shown) -> str:
     said = "; ".join(f"{c['what']}: {c['old']} → {c['new']}" for c in made.changes)
-    loss = f"; data loss at most {timedelta(seconds=made.loss_seconds)}" if made.loss_seconds else ""
+    loss = f"; data loss at most {spoken(timedelta(seconds=made.loss_seconds))}" if made.loss_seconds else ""
     return f"planned: {said}{loss}"

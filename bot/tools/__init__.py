@@ -6,9 +6,11 @@ from bot.tools.caches import Caches, CacheState, Follower
 from bot.tools.cluster import Cluster, Difference, LogLine, Pod, Revision, Rollout, Service, Workload, WorkloadKind
 from bot.tools.databases import Backend, Databases, LastSeen, Memory, ServerState, Standby
 from bot.tools.infrastructure import Infrastructure, Planned
+from bot.tools.machines import Machine, Machines
 from bot.tools.manifests import Applied, Manifests
 from bot.tools.names import Names, Resolved
 from bot.tools.network import Network, Policy
+from bot.tools.nodes import Amount, ControlPlane, Event, Fate, Node, Nodes, Resident
 from bot.tools.objects import Objects, StoredObject
 from bot.tools.prober import Prober
 from bot.tools.records import Records, Take
@@ -18,6 +20,7 @@ from bot.tools.zones import Edit, RecordSet, Zones
 
 __all__ = [
     "Activity",
+    "Amount",
     "Answer",
     "Applied",
     "Backend",
@@ -27,19 +30,26 @@ __all__ = [
     "Caches",
     "Client",
     "Cluster",
+    "ControlPlane",
     "Databases",
     "Difference",
     "Edit",
+    "Event",
+    "Fate",
     "Follower",
     "Infrastructure",
     "LastSeen",
     "Loaded",
     "LogLine",
     "LoginRole",
+    "Machine",
+    "Machines",
     "Manifests",
     "Memory",
     "Names",
     "Network",
+    "Node",
+    "Nodes",
     "Objects",
     "Planned",
     "Pod",
@@ -47,6 +57,7 @@ __all__ = [
     "Prober",
     "RecordSet",
     "Records",
+    "Resident",
     "Resolved",
     "Restorer",
     "Revision",

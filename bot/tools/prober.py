@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bot.assessment import Look
 from bot.estate import HttpProbe, KubernetesProbe, PostgresProbe, RedisProbe
+from bot.estate_places import Dns
 
 
 class Prober(Protocol):
@@ -22,6 +23,9 @@ class Prober(Protocol):
 
     async def kubernetes(self, probe: KubernetesProbe) -> Look:
         """Pods and services of a namespace; bad when one is not ready. None of it where no cluster is configured."""
+
+    async def led_away(self, dns: Dns) -> str:
+        """Where DNS leads, when every resolver answers with the failover address of every record that has one; else empty."""
 
     def has_cluster(self) -> bool:
         """Whether a cluster is configured."""

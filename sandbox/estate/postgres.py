@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,8 +201,24 @@ class Postgres(Server):
             role, password = sql.Identifier(REPLICATOR), sql.Literal(self.passwords.replication)
             await connection.execute(sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}").format(role, password))
 
+    async def renew(self) -> None:
+        """Another server in the place of this one, with the same roles and an empty database. Raises CannotStart."""
+        await self.kill()
+        await asyncio.to_thread(shutil.rmtree, self._data)
+        await self.make()
+        await self.prepare()
+
     async def fill(self) -> None:
         """The application's role, its database and what is in it."""
+        await self.prepare()
+        seed = sql.SQL(_SEED).format(
+            users=sql.Literal(USERS), canvases=sql.Literal(CANVASES), sessions=sql.Literal(SESSIONS)
+        )
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
+            await connection.execute(seed)
+
+    async def prepare(self) -> None:
+        """The application's role, and its database, empty."""
         role, password = sql.Identifier(ROLE), sql.Literal(self.passwords.application)
         promote = sql.SQL("GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {}").format(role)
         async with await psycopg.AsyncConnection.connect(self.admin_url, autocommit=True) as connection:
@@ -214,11 +231,6 @@ class Postgres(Server):
             await connection.execute(promote)
         async with await psycopg.AsyncConnection.connect(self.admin_url, autocommit=True) as connection:
             await connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), role))
-        seed = sql.SQL(_SEED).format(
-            users=sql.Literal(USERS), canvases=sql.Literal(CANVASES), sessions=sql.Literal(SESSIONS)
-        )
-        async with await psycopg.AsyncConnection.connect(self.url) as connection:
-            await connection.execute(seed)
 
     async def _initdb(self, programs: Path) -> None:
         secret = self._secret(self.passwords.admin)

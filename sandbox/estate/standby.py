@@ -1,6 +1,7 @@
 """The streaming standby of ValueCanvas's database."""
 
 import asyncio
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,12 @@ class Standby(Server):
             raise CannotStart(f"The standby could not copy the primary: {copy.said(3)}")
         self._child = self._server(programs)
         await self.start()
+
+    async def renew(self) -> None:
+        """Another copy, of another primary. Raises CannotStart."""
+        await self.kill()
+        await asyncio.to_thread(shutil.rmtree, self._data)
+        await self.create()
 
     async def look(self) -> Replay:
         """How it is now. Raises CannotDo when it does not answer."""

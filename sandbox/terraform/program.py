@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,16 +25,17 @@ class Wrong(Exception):
         self.summary, self.detail = summary, detail
 
 
-def main(words: Sequence[str], pace: float) -> int:
-    """The exit status: 0, 1 for an error, 2 of a plan with changes. `pace`: seconds that each resource takes."""
+def main(words: Sequence[str], pace: float, cloud: str) -> int:
+    """The exit status: 0, 1 for an error, 2 of a plan with changes. `pace`: seconds that each resource takes; `cloud`: where
+    the provider answers."""
     command, flags = words[0] if words else "", [w for w in words[1:] if w.startswith("-")]
     rest = [w for w in words[1:] if not w.startswith("-")]
     say = _json if "-json" in flags else _plain
     commands: dict[str, Callable[[], int]] = {
         "init": _init,
-        "plan": lambda: _plan(flags, say),
+        "plan": lambda: _plan(flags, say, cloud),
         "show": lambda: _show(rest),
-        "apply": lambda: _apply(rest, say, pace),
+        "apply": lambda: _apply(rest, say, pace, cloud),
         "version": lambda: print(f"Terraform v{VERSION}") or 0,
     }
     if command not in commands:
@@ -111,14 +114,32 @@ def _changes(wanted: Json, state: Json) -> list[Json]:
     return rows
 
 
-def _plan(flags: Sequence[str], say: Callable[..., None]) -> int:
+def _refreshed(resources: Json, cloud: str) -> Json:
+    """Those that are still there."""
+    gone = _ask(cloud, "gone")
+    return {address: about for address, about in resources.items() if address.partition(".")[2] not in gone}
+
+
+def _ask(cloud: str, what: str, *, make: bool = False) -> Any:
+    """The provider's answer. Raises Wrong."""
+    request = urllib.request.Request(f"{cloud}/{what}", method="POST" if make else "GET")  # noqa: S310  ours
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise Wrong(f"making {what} failed", str(json.load(error).get("error"))) from None
+    except OSError as error:
+        raise Wrong("the provider does not answer", str(error)) from error
+
+
+def _plan(flags: Sequence[str], say: Callable[..., None], cloud: str) -> int:
     where, wanted = _config()
     if not Path(".terraform").is_dir():
         raise Wrong('Backend initialization required, please run "terraform init"')
     with states.locked(where, "OperationTypePlan"):
         state = states.read(where)
     say("version", f"Terraform {VERSION}", {"terraform": VERSION, "ui": "1.2"})
-    rows = _changes(wanted, state)
+    rows = _changes(wanted, {**state, "resources": _refreshed(state["resources"], cloud)})
     moved = [row for row in rows if row["change"]["actions"] != ["no-op"]]
     for row in moved:
         action = row["change"]["actions"][0]
@@ -155,7 +176,7 @@ def _show(rest: Sequence[str]) -> int:
     return 0
 
 
-def _apply(rest: Sequence[str], say: Callable[..., None], pace: float) -> int:
+def _apply(rest: Sequence[str], say: Callable[..., None], pace: float, cloud: str) -> int:
     kept = _saved(rest)
     where = Path(kept["practice"]["state"])
     say("version", f"Terraform {VERSION}", {"terraform": VERSION, "ui": "1.2"})
@@ -171,7 +192,7 @@ def _apply(rest: Sequence[str], say: Callable[..., None], pace: float) -> int:
         for row in kept["resource_changes"]:
             action = row["change"]["actions"][0]
             if action != "no-op":
-                _one(row, action, state, say, pace)
+                _one(row, action, state, say, pace, cloud)
                 states.write(where, state)
                 counts[action] += 1
     told = (counts["create"], counts["update"], counts["delete"])
@@ -188,13 +209,19 @@ WORDS = {
 }
 
 
-def _one(row: Json, action: str, state: Json, say: Callable[..., None], pace: float) -> None:
+def _one(row: Json, action: str, state: Json, say: Callable[..., None], pace: float, cloud: str) -> None:
     address, (begins, ends) = row["address"], WORDS[action]
     hook = {"resource": _resource(row), "action": action}
     say("apply_start", f"{address}: {begins}", {"hook": hook})
     time.sleep(pace / 2)
     say("apply_progress", f"{address}: Still {begins.lower()} [0s elapsed]", {"hook": {**hook, "elapsed_seconds": 0}})
     time.sleep(pace / 2)
+    if action == "create":
+        try:
+            _ask(cloud, row["address"].partition(".")[2], make=True)
+        except Wrong:
+            say("apply_errored", f"{address}: {ends} errored after 0s", {"hook": {**hook, "elapsed_seconds": 0}})
+            raise
     if action == "delete":
         state["resources"].pop(address, None)
     else:

@@ -9,6 +9,7 @@ from typing import IO
 
 from sandbox.estate.children import CannotDo, CannotStart, Child
 from sandbox.terraform import state as states
+from sandbox.terraform.cloud import Cloud
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _KUBERNETES = {
@@ -36,9 +37,11 @@ spec: {selector: {app: status-page}, ports: [{port: 80}]}
 
 
 class Code:
-    """A git repository below `home`, and a `terraform` in `bin`. Of what the code says, the state has a part already."""
+    """A git repository below `home`, and a `terraform` in `bin` whose provider is `cloud`. Of what the code says, the state has
+    a part already."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, cloud: Cloud) -> None:
+        self.cloud = cloud
         self.url = str(home / "infrastructure")
         self.bin = home / "bin"
         self.state = home / "terraform.tfstate"
@@ -54,9 +57,15 @@ class Code:
         """Make everything. Raises CannotStart."""
         if shutil.which("git") is None:
             raise CannotStart("git is missing on this machine; the infrastructure repository needs it.")
+        await self.cloud.start()
         await asyncio.to_thread(self._write)
         for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "Describe the platform")):
             await self._git(*words)
+
+    async def stop(self) -> None:
+        """No provider any more, and nobody who holds the state."""
+        await self.release()
+        await self.cloud.stop()
 
     async def hold(self) -> None:
         """Somebody at a desk holds the state's lock. Raises CannotDo."""
@@ -94,7 +103,7 @@ class Code:
         program = self.bin / "terraform"
         program.write_text(
             f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(_REPOSITORY)!r})\n"
-            f"from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:], {seconds!r}))\n"
+            f"from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:], {seconds!r}, {self.cloud.url!r}))\n"
         )
         program.chmod(0o755)
 

@@ -29,7 +29,7 @@ INTERFACE = {
     *("SLACK_RESPONDERS", "SLACK_APPROVERS", "PAGERDUTY_API_KEY", "PAGERDUTY_FROM", "PAGERDUTY_API_URL"),
     *("PAGERDUTY_WEBHOOK_SECRET", "PAGERDUTY_SERVICE", *(f"PAGERDUTY_RUNG_{n}" for n in range(1, 5))),
     *("BOT_HTTP", "BOT_DATA_DIR", "BOT_ESTATE", "BOT_SECONDS_PER_MINUTE", "API_URL", "API_TOKEN", "ADMIN_TOKEN"),
-    *("REPLICA_REDIS_URL", "TOGETHER_API_URL", "OPENAI_API_URL"),
+    *("PRIMARY_URL", "REPLICA_REDIS_URL", "TOGETHER_API_URL", "OPENAI_API_URL"),
     *("DATABASE_URL", "REPLICA_DATABASE_URL", "REDIS_URL", "BACKUP_BUCKET", "EVIDENCE_BUCKET", "HOSTED_ZONE_ID"),
     *("DR_SITE_IP", "DR_URL", "DNS_RESOLVERS", "TOGETHER_STATUS_URL", "OPENAI_STATUS_URL", "AWS_STATUS_URL"),
     *("INFRASTRUCTURE_REPOSITORY", "KUBECONFIG", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
@@ -152,7 +152,7 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
     async with aiohttp.ClientSession() as client, client.get(f"{demo.url()}/panel/state") as response:
         states = {part["name"]: part["state"] for part in (await response.json())["parts"]}
     up = ["postgres", "standby", "redis", "redis-replica", "s3", "cluster", "llm", "api", "pagerduty", "slack", "bot"]
-    up += ["outage", "dr"]
+    up += ["outage", "dr", "nodes"]
     assert states == {
         **dict.fromkeys(up, "up"),
         "data": "ok",

@@ -91,7 +91,7 @@ async def test_the_platform_breaks_and_heals() -> None:
         assert await page.do("llm", "fail_all") == "down"
         assert [await answers(url) for url in together] == [200, 503]
         assert await page.do("api", "stop") == "down"
-        assert await answers(health) == "ClientConnectorError"
+        assert await answers(health) == "ServerDisconnectedError"
         assert await page.do("api", "start") == "up"
         token = {"Authorization": f"Bearer {practice.env['API_TOKEN']}"}
         async with client.post(

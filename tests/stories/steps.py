@@ -1,5 +1,7 @@
 """Steps carried out as a run does it, without a run: for what happens between an error and the next try."""
 
+from collections.abc import Sequence
+
 from bot.action import Step
 from bot.errors import Unavailable
 from sandbox.cluster import Fault
@@ -12,7 +14,7 @@ FAULTS = {
 """How one call of the API server fails."""
 
 
-async def carried_out(steps: list[Step]) -> int:
+async def carried_out(steps: Sequence[Step]) -> int:
     """After an error the step is asked before it is done again. How often something was Unavailable."""
     failed = 0
     for step in steps:

@@ -61,6 +61,7 @@ ACTIONS: Mapping[str, Mapping[str, str]] = {
     "sessions.revoke": {},
     "secrets.rotate": {},
     "audit.enable": {},
+    "node.recover": {"node": "node-2"},
     "dns.failover": {},
     "infrastructure.rebuild": {},
 }
@@ -98,6 +99,7 @@ class Estate:
         return {
             "frontend": (frontend.replicas, frontend.env, workload.restarted_at, frontend.restarted_at),
             "pending": [pod.uid for pod in await cluster.pods("production", "app=fits-nowhere")],
+            "nodes": {node.name: (node.uid, node.cordoned) for node in await self.tools.nodes.nodes()},
             "leads": await self.practice.dns.leads("api.valuecanvas.com."),
             "databases": self.databases(), "states": states, "caches": caches, "env": workload.env,
             "replicas": workload.replicas, "redis": redis.restarted_at, "versions": secret.versions,
@@ -237,6 +239,7 @@ async def test_steps_follow_from_the_facts(at_work: Estate, name: str) -> None:
         ("redis.failover", 1),
         ("deployment.scale", 2),
         ("deployment.undo", 2),
+        ("node.recover", 2),
         ("dns.failover", 2),
     ],
 )

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from actions import CATALOGUE
 from actions.security_network import POLICY
@@ -21,48 +20,14 @@ from bot.clients.toolbox import toolbox
 from bot.clock import wall_clock
 from bot.errors import Unavailable
 from bot.estate import load
-from sandbox.doors import Door, listen
 from sandbox.estate.s3 import EVIDENCE
 from sandbox.practice import Part, Practice
 from tests.stories.steps import FAULTS, carried_out
+from tests.stories.wire import How, Wire, wire_to
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "cluster", "s3")
 CATALOG = Catalogue(CATALOGUE)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass
-class Wire:
-    """The way to AWS, where calls whose path or target holds `of` fail `times` times."""
-
-    to: str
-    how: Literal["429", "500", "lost"] = "500"
-    of: str = ""
-    times: int = 0
-    passed: list[str] = field(default_factory=list)
-
-    def app(self) -> web.Application:
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        return app
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        what = f"{request.method} {request.headers.get('X-Amz-Target', '')} {request.path_qs}"
-        hit = self.times > 0 and self.of in what
-        self.times -= hit
-        if hit and self.how != "lost":
-            return web.Response(status=int(self.how))
-        body = await request.read()
-        async with (
-            aiohttp.ClientSession(auto_decompress=False) as client,
-            client.request(request.method, self.to + request.path_qs, headers=request.headers, data=body) as answer,
-        ):
-            self.passed.append(what)
-            said = await answer.read()
-            kept = {k: v for k, v in answer.headers.items() if k.lower() not in ("content-length", "connection")}
-        if hit and request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=answer.status, headers=kept, body=said)
 
 
 @dataclass
@@ -85,16 +50,7 @@ async def stage() -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         practice = await stack.enter_async_context(Practice(parts=PARTS))
-        assert practice.s3 is not None
-        wire, socket = Wire(practice.s3.url), listen()
-        door = Door(wire.app(), socket)
-        address = f"http://127.0.0.1:{socket.getsockname()[1]}"
-        await door.start()
-        stack.push_async_callback(door.close)
-        for name, value in practice.env.items():
-            if name.startswith("AWS_"):
-                patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", address)
+        wire = await stack.enter_async_context(wire_to(practice, patch))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         cluster = Kubernetes(practice.env)
         stack.push_async_callback(cluster.aclose)
@@ -136,7 +92,7 @@ async def test_the_audit_log_is_switched_on_by_one_rollout(stage: Stage, how: st
 
 
 @pytest.mark.parametrize(("how", "times"), [("429", 2), ("500", 2), ("lost", 2)])
-async def test_a_secret_is_rotated_once(stage: Stage, how: Literal["429", "500", "lost"], times: int) -> None:
+async def test_a_secret_is_rotated_once(stage: Stage, how: How, times: int) -> None:
     """Two tries of the library fail: the run looks whether its version is there, and there is one new version at the end."""
     assert stage.practice.s3 is not None
     before = set(await stage.practice.s3.secret_versions())

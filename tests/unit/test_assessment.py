@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from bot.assessment import Reading, State, Verdict, after_failover, corroborated, likely, services
+from bot.assessment import Reading, State, Verdict, after_failover, corroborated, led_away, likely, services
 from bot.incident import Scenario
 from tests.unit.given import NOW
 
@@ -95,6 +95,16 @@ def test_the_old_primary_after_a_failover_is_bad_and_no_evidence(old: Reading, s
     scenarios = {**SCENARIOS, **dict.fromkeys(ROLES, "database")}
     assert likely(found, scenarios) == Verdict(None, ())
     assert likely([*found, reading("llm", "bad")], scenarios).scenario is Scenario.LLM
+
+
+def test_what_is_down_of_a_site_that_nobody_is_led_to_counts_for_no_service() -> None:
+    """DNS leads to the DR site: the API is what answers there; without that the dead cluster counts, and a live one always."""
+    seen = [reading("health", "ok", "api"), reading("cluster", "bad", "api"), reading("db", "unknown")]
+    assert services(led_away(seen, ["cluster", "db"], ""))["api"][0] == "bad"
+    away = led_away(seen, ["cluster", "db"], "api.example leads to the DR site")
+    assert {service: state for service, (state, _) in services(away).items()} == {"api": "ok"}
+    assert away[1].detail == "serves nobody, as api.example leads to the DR site: cluster is bad"
+    assert led_away([reading("db", "ok")], ["db"], "x leads to the DR site")[0].service == "db"
 
 
 def test_before_a_failover_a_dead_primary_is_the_evidence() -> None:
