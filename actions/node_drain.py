@@ -112,7 +112,7 @@ async def _round(tools: Tools, node: str, uid: str) -> Round:
                 one.waits[pod.name] = why
         elif not found.ready and tools.clock() > pod.deadline:
             # Nobody is there to end it: without this it would hang for ever.
-            await tools.nodes.remove(pod)
+            await tools.cluster.force_delete(pod.namespace, pod.name, pod.uid)
             one.removed += 1
     return one
 

@@ -71,7 +71,8 @@ class ForceDelete(Action[ForceFacts]):
             ) from None
         if refusal := against(pod):
             raise NotNow(refusal)
-        alive = await tools.cluster.node_ready(pod.node) if pod.node else None
+        nodes = await tools.nodes.nodes() if pod.node else ()
+        alive = next((node.ready for node in nodes if node.name == pod.node), None)
         return Plan(
             ForceFacts(
                 namespace=namespace, pod=pod.name, uid=pod.uid,
