@@ -208,6 +208,11 @@ async def test_silent_resolvers_are_named_and_nothing_is_proven_without_them(gro
     last = failover.steps(plan.facts, tools)[2]
     await last.do(quiet)
     assert "it is healthy" in await failover.verify(facts, tools)
+    places = tools.estate.dns
+    assert places is not None
+    deaf = places.model_copy(update={"resolvers": ("127.0.0.1:9", *places.resolvers)})
+    assert await tools.prober.led_away(deaf) == "api.valuecanvas.com leads to the DR site"
+    assert await tools.prober.led_away(places.model_copy(update={"resolvers": ("127.0.0.1:9",)})) == ""
     assert change.undo is not None
     await change.undo(quiet)
 
