@@ -13,7 +13,7 @@ help:
 	@echo "make test   everything: types, style, layers, unit, store, stories, browser, crash"
 	@echo "make check  types, style and layers only"
 	@echo "make bench  every figure that docs/benchmarks.md quotes"
-	@echo "make chaos  kill the bot at 100 seeded points of a declaration, and at every step and 100 points of recovery runs"
+	@echo "make chaos  kill the bot at 100 seeded points of a declaration, and at every step and 180 points of recovery runs"
 
 install: $(STAMP)
 
@@ -48,3 +48,7 @@ chaos: install
 	@$(BIN)/python -m tests.crash.chaos --of switchover --points 30
 	@$(BIN)/python -m tests.crash.chaos --of restore --points 40
 	@$(BIN)/python -m tests.crash.chaos --of rotate --points 20
+	@$(BIN)/python -m tests.crash.chaos --of dns --points 10
+	@$(BIN)/python -m tests.crash.chaos --of rebuild --points 20
+	@$(BIN)/python -m tests.crash.chaos --of undo-restore --points 20
+	@$(BIN)/python -m tests.crash.chaos --of undo-dns --points 10

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from actions.consumers import told
 from actions.rollouts import BETWEEN_LOOKS, GREEN_WITHIN
 from bot.action import NotVerified, Tools
 from bot.errors import NeighbourError, NotFound
 from bot.estate import Estate
-from bot.estate_places import Cache
+from bot.estate_places import Cache, Consumer
 from bot.tools import CacheState
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 2**10, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
@@ -49,20 +50,16 @@ async def in_use(tools: Tools, cache: Cache) -> str:
     """The name of the server that the application is sent to; the cache's own where the estate file does not say how."""
     if not (cache.replicas and cache.application and tools.estate.cluster):
         return cache.name
-    value = await application_url(tools, cache)
+    value = await told(tools, cache.application)
     where = tools.caches.place(value) if value else ""
     return next((n for n, url in servers(cache).items() if tools.caches.place(url) == where), cache.name)
 
 
-async def application_url(tools: Tools, cache: Cache) -> str:
-    """The address that the application is told, empty when it is told none."""
-    app, cluster = cache.application, tools.estate.cluster
-    if app is None or cluster is None:
+def consumer_of(cache: Cache) -> Consumer:
+    """Where the application reads its address from. Raises NotFound."""
+    if cache.application is None:
         raise NotFound("The estate file does not say where the application reads this cache's address from.")
-    if app.secret:
-        return await tools.cluster.secret_value(cluster.namespace, app.secret, app.variable) or ""
-    workload = await tools.cluster.workload("deployment", cluster.namespace, app.deployment)
-    return workload.env.get(app.variable, "")
+    return cache.application
 
 
 async def seen_by_application(tools: Tools, cache: Cache) -> str:

@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from actions.consumers import Move, used
 from actions.databases import MovesWrites, find, look_at, servers
-from actions.rollouts import health_is_green, wait_for_rollout
+from actions.rollouts import health_is_green
 from bot.action import (
     Change,
     NotVerified,
@@ -24,8 +25,8 @@ from bot.action import (
     not_yet,
     nothing,
 )
-from bot.errors import NeighbourError, NotFound, NotNow, Refused
-from bot.estate_places import Database
+from bot.errors import NeighbourError, NotNow, Refused
+from bot.estate_places import Consumer, Database
 from bot.tools import LastSeen, ServerState
 
 BETWEEN_LOOKS = 0.5
@@ -63,7 +64,7 @@ class Failover(MovesWrites[FailoverFacts]):
         database = find(tools.estate, self.database)
         if database.provider != "postgres":
             return _vendor_plan(database, tools)
-        current = await used_by_application(database, tools)
+        current = await used(tools, database.application, servers(database), tools.databases.place, database.name)
         seen = {name: await look_at(tools, url) for name, url in servers(database).items()}
         state = seen[current]
         alive = isinstance(state, ServerState)
@@ -121,7 +122,7 @@ class Failover(MovesWrites[FailoverFacts]):
     def steps(self, facts: FailoverFacts, tools: Tools) -> Sequence[Step]:
         database = find(tools.estate, facts.database)
         if facts.how == "vendor":
-            return (_vendor_step(database, tools), *_application_steps(facts, database, tools, point=False))
+            return (_vendor_step(database, tools), *_move(facts, database, tools).rollover())
         old, new = servers(database)[facts.away_from], servers(database)[facts.promoted]
 
         async def promote(_progress: Progress) -> str:
@@ -139,7 +140,7 @@ class Failover(MovesWrites[FailoverFacts]):
             *fenced,
             Step(f"Promote {facts.promoted}", promote, promoted, None, no_return),
             *((_open_step(facts, new, tools),) if fenced else ()),
-            *_application_steps(facts, database, tools, point=True),
+            *_move(facts, database, tools).steps(),
         )
 
     async def verify(self, facts: FailoverFacts, tools: Tools) -> str:
@@ -222,29 +223,6 @@ def freshest(current: str, seen: Mapping[str, ServerState | str]) -> tuple[str, 
     return name, standbys[name]
 
 
-async def used_by_application(database: Database, tools: Tools) -> str:
-    """The name of the server that the application is sent to now. Raises NotNow when the estate file does not know it."""
-    value = await _application_url(database, tools)
-    where = tools.databases.place(value) if value else "nowhere"
-    for name, url in servers(database).items():
-        if value and tools.databases.place(url) == where:
-            return name
-    raise NotNow(
-        f"{database.application.variable} of {database.application.deployment} leads to {where}, which is no server of"
-        f" `{database.name}` in the estate file; correct one of them first."
-    )
-
-
-async def _application_url(database: Database, tools: Tools) -> str:
-    app, cluster = database.application, tools.estate.cluster
-    if cluster is None:
-        raise NotFound("The estate file has no `cluster`, so I do not know where the application runs.")
-    if app.secret:
-        return await tools.cluster.secret_value(cluster.namespace, app.secret, app.variable) or ""
-    workload = await tools.cluster.workload("deployment", cluster.namespace, app.deployment)
-    return workload.env.get(app.variable, "")
-
-
 def _fence_steps(facts: FailoverFacts, old: str, new: str, tools: Tools) -> Sequence[Step]:
     async def fence(_progress: Progress) -> str:
         await tools.databases.fence(old, closed=True)
@@ -288,42 +266,14 @@ def _open_step(facts: FailoverFacts, new: str, tools: Tools) -> Step:
                 by_hand=f"On {facts.promoted}: ALTER DATABASE … RESET default_transaction_read_only.")  # fmt: skip
 
 
-def _application_steps(facts: FailoverFacts, database: Database, tools: Tools, *, point: bool) -> Sequence[Step]:
-    assert tools.estate.cluster is not None  # noqa: S101  the plan asked for it
-    namespace, app = tools.estate.cluster.namespace, database.application
-    url = servers(database)[facts.promoted]
-    within = tools.estate.cluster.rollout_within
+def _move(facts: FailoverFacts, database: Database, tools: Tools) -> Move:
+    """The application goes to the server that was promoted."""
 
-    async def send(_progress: Progress) -> str:
-        if app.secret:
-            await tools.cluster.set_secret(namespace, app.secret, app.variable, url)
-        else:
-            workload = await tools.cluster.workload("deployment", namespace, app.deployment)
-            await tools.cluster.set_env(workload, app.variable, url)
-        return f"{app.variable} leads to {facts.promoted}"
+    async def url() -> str:
+        return servers(database)[facts.promoted]
 
-    async def sent() -> bool:
-        value = await _application_url(database, tools)
-        return bool(value) and tools.databases.place(value) == tools.databases.place(url)
-
-    async def restart(_progress: Progress) -> str:
-        await tools.cluster.restart("deployment", namespace, app.deployment, tools.run)
-        return "rolling over"
-
-    async def restarted() -> bool:
-        return (await tools.cluster.workload("deployment", namespace, app.deployment)).restarted_at.startswith(
-            tools.run
-        )
-
-    async def roll(progress: Progress) -> str:
-        return await wait_for_rollout(tools, "deployment", app.deployment, within, progress)
-
-    by_hand = f"Set {app.variable} of {app.deployment} to {facts.promoted} and restart it."
-    steps = [Step(f"Send {app.deployment} to {facts.promoted}", send, sent, nothing, by_hand=by_hand)] if point else []
-    # A variable of the deployment itself rolls its pods over by being set; a secret does not.
-    if app.secret or not point:
-        steps.append(Step(f"Restart {app.deployment}", restart, restarted, nothing, by_hand=by_hand))
-    return (*steps, Step(f"Wait until every pod of {app.deployment} is new", roll, not_yet, nothing))
+    app = Consumer(deployment=facts.deployment, variable=facts.variable, secret=facts.secret or None)
+    return Move(tools, app, facts.promoted, url, tools.databases.place)
 
 
 async def _takes_a_write(tools: Tools, url: str, name: str) -> None:

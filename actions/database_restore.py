@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from actions.databases import DATABASE, MovesWrites, find
-from actions.rollouts import health_is_green, wait_for_rollout
+from actions.rollouts import cluster_of, health_is_green, wait_for_rollout
 from bot.action import (
     Change,
     Finding,
@@ -295,11 +295,8 @@ class _Work:
         await self.stop(progress)
 
     async def _rolled(self, progress: Progress) -> str:
-        cluster = self._tools.estate.cluster
-        assert cluster is not None  # noqa: S101  the plan asked for it
-        return await wait_for_rollout(
-            self._tools, "deployment", self._facts.deployment, cluster.rollout_within, progress
-        )
+        within = cluster_of(self._tools.estate).rollout_within
+        return await wait_for_rollout(self._tools, "deployment", self._facts.deployment, within, progress)
 
 
 async def _writers(tools: Tools, database: Database) -> Workload:

@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from actions.caches import application_url, find, look_at, seen_by_application, servers
-from actions.rollouts import BETWEEN_LOOKS, wait_for_rollout
+from actions.caches import consumer_of, find, look_at, seen_by_application, servers
+from actions.consumers import Move, told, used
+from actions.rollouts import BETWEEN_LOOKS
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.errors import NeighbourError, NotFound, NotNow, Refused
 from bot.estate import Estate
-from bot.estate_places import Cache, Sentinel
+from bot.estate_places import Cache, Consumer, Sentinel
 from bot.incident import Scenario
 from bot.tools import CacheState
 
@@ -66,7 +67,7 @@ class Failover(Action[FailoverFacts]):
                 f"The estate file names neither `replicas` nor a `sentinel` of `{cache.name}`, so there is nothing to fail"
                 " over to. `/recover redis.restart` is what is left."
             )
-        current = await _current(tools, cache)
+        current = await used(tools, consumer_of(cache), servers(cache), tools.caches.place, cache.name)
         named = servers(cache)
         states = await asyncio.gather(*(look_at(tools, url) for url in named.values()))
         seen = dict(zip(named, states, strict=True))
@@ -76,9 +77,9 @@ class Failover(Action[FailoverFacts]):
     def steps(self, facts: FailoverFacts, tools: Tools) -> Sequence[Step]:
         cache = find(tools.estate, facts.cache)
         if facts.how == "sentinel":
-            send = _application_steps(tools, cache, facts) if facts.deployment else ()
+            send = _move(tools, cache, facts).steps() if facts.deployment else ()
             return (*_sentinel_steps(tools, cache, facts), *send)
-        return (*_promotion_steps(tools, cache, facts), *_application_steps(tools, cache, facts))
+        return (*_promotion_steps(tools, cache, facts), *_move(tools, cache, facts).steps())
 
     async def verify(self, facts: FailoverFacts, tools: Tools) -> str:
         cache = find(tools.estate, facts.cache)
@@ -171,20 +172,6 @@ def can_hold(version: str) -> bool:
     return numbers >= [6, 2]
 
 
-async def _current(tools: Tools, cache: Cache) -> str:
-    """The name of the server that the application uses. Raises NotFound or NotNow."""
-    where = tools.caches.place(await application_url(tools, cache))
-    for name, url in servers(cache).items():
-        if tools.caches.place(url) == where:
-            return name
-    app = cache.application
-    assert app is not None  # noqa: S101  application_url asked for it
-    raise NotNow(
-        f"{app.variable} of {app.deployment} leads to {where}, which is no server of `{cache.name}` in the estate file;"
-        " correct one of them first."
-    )
-
-
 def _promotion_steps(tools: Tools, cache: Cache, facts: FailoverFacts) -> Sequence[Step]:
     old, new = servers(cache)[facts.away_from], servers(cache)[facts.promoted]
 
@@ -236,43 +223,14 @@ async def _caught_up(tools: Tools, facts: FailoverFacts, old: str, new: str, pro
     return f"{facts.promoted} has everything, up to {last:,}"
 
 
-def _application_steps(tools: Tools, cache: Cache, facts: FailoverFacts) -> Sequence[Step]:
-    cluster = tools.estate.cluster
-    assert cluster is not None  # noqa: S101  the plan asked for it
-    namespace, promoted = cluster.namespace, facts.promoted or "the new primary"
+def _move(tools: Tools, cache: Cache, facts: FailoverFacts) -> Move:
+    """The application goes to the one that was promoted, or that Sentinel has chosen."""
 
-    async def destination() -> str:
+    async def url() -> str:
         return servers(cache)[facts.promoted] if facts.promoted else await _chosen(tools, cache)
 
-    async def send(_progress: Progress) -> str:
-        url = await destination()
-        if facts.secret:
-            await tools.cluster.set_secret(namespace, facts.secret, facts.variable, url)
-        else:
-            workload = await tools.cluster.workload("deployment", namespace, facts.deployment)
-            await tools.cluster.set_env(workload, facts.variable, url)
-        return f"{facts.variable} leads to {promoted}"
-
-    async def sent() -> bool:
-        value = await application_url(tools, cache)
-        return bool(value) and tools.caches.place(value) == tools.caches.place(await destination())
-
-    async def restart(_progress: Progress) -> str:
-        await tools.cluster.restart("deployment", namespace, facts.deployment, tools.run)
-        return "rolling over"
-
-    async def restarted() -> bool:
-        return (await tools.cluster.workload("deployment", namespace, facts.deployment)).restarted_at == tools.run
-
-    async def roll(progress: Progress) -> str:
-        return await wait_for_rollout(tools, "deployment", facts.deployment, cluster.rollout_within, progress)
-
-    by_hand = f"Set {facts.variable} of {facts.deployment} to {promoted} and restart it."
-    steps = [Step(f"Send {facts.deployment} to {promoted}", send, sent, nothing, by_hand=by_hand)]
-    # A variable of the deployment itself rolls its pods over by being set; a secret does not.
-    if facts.secret:
-        steps.append(Step(f"Restart {facts.deployment}", restart, restarted, nothing, by_hand=by_hand))
-    return (*steps, Step(f"Wait until every pod of {facts.deployment} is new", roll, not_yet, nothing))
+    app = Consumer(deployment=facts.deployment, variable=facts.variable, secret=facts.secret or None)
+    return Move(tools, app, facts.promoted or "the new primary", url, tools.caches.place)
 
 
 async def _chosen(tools: Tools, cache: Cache) -> str:
@@ -291,7 +249,7 @@ async def _sentinel_plan(tools: Tools, cache: Cache, sentinel: Sentinel) -> Plan
     url = tools.caches.at(cache.url.get_secret_value(), address)
     state = await look_at(tools, url)
     app, note = cache.application, "the application asks Sentinel for the address, as far as the estate file says"
-    if app is not None and tools.caches.place(await application_url(tools, cache)) == tools.caches.place(url):
+    if app is not None and tools.caches.place(await told(tools, app)) == tools.caches.place(url):
         note = f"{app.variable} of {app.deployment} names {address}, and is changed"
     else:
         app = None

@@ -6,18 +6,25 @@ import asyncio
 from datetime import timedelta
 
 from bot.action import NotVerified, Progress, Tools
-from bot.errors import Refused
-from bot.estate import HttpProbe
+from bot.errors import NotFound, Refused
+from bot.estate import Estate, HttpProbe
+from bot.estate_places import Cluster
 from bot.tools import WorkloadKind
 
 BETWEEN_LOOKS = 0.5
 GREEN_WITHIN = 60.0
 
 
+def cluster_of(estate: Estate) -> Cluster:
+    """Raises NotFound."""
+    if estate.cluster is None:
+        raise NotFound("The estate file has no `cluster`, so I do not know where the application runs.")
+    return estate.cluster
+
+
 async def wait_for_rollout(tools: Tools, kind: WorkloadKind, name: str, within: timedelta, progress: Progress) -> str:
     """Until every pod is new and available and no old one is left. Raises Refused when it is stuck or takes too long."""
-    assert tools.estate.cluster is not None  # noqa: S101  the plan asked for it
-    namespace = tools.estate.cluster.namespace
+    namespace = cluster_of(tools.estate).namespace
     generation = (await tools.cluster.workload(kind, namespace, name)).generation
     detail = "not seen yet"
     try:

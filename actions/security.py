@@ -6,7 +6,7 @@ from actions.databases import look_at, servers
 from bot.action import Tools
 from bot.errors import NotFound, NotNow
 from bot.estate import Estate
-from bot.estate_places import Cluster, Database, Security
+from bot.estate_places import Database, Security
 from bot.tools import ServerState
 
 
@@ -15,13 +15,6 @@ def section(estate: Estate) -> Security:
     if estate.security is None:
         raise NotFound("The estate file has no `security`, so there is nothing that this could work on.")
     return estate.security
-
-
-def cluster_of(estate: Estate) -> Cluster:
-    """Raises NotFound."""
-    if estate.cluster is None:
-        raise NotFound("The estate file has no `cluster`, so I do not know where the application runs.")
-    return estate.cluster
 
 
 async def writable(tools: Tools, database: Database) -> tuple[str, str]:

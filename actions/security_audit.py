@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from actions.rollouts import wait_for_rollout
-from actions.security import cluster_of, section
+from actions.rollouts import cluster_of, wait_for_rollout
+from actions.security import section
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.errors import NotFound, NotNow
 from bot.estate import Estate

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
 
-from actions.security import cluster_of, section
+from actions.rollouts import cluster_of
+from actions.security import section
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools
 from bot.errors import NotFound, NotNow, Refused
 from bot.estate import Estate

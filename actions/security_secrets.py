@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from actions.rollouts import health_is_green, wait_for_rollout
-from actions.security import cluster_of, section
+from actions.rollouts import cluster_of, health_is_green, wait_for_rollout
+from actions.security import section
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.clock import spoken
 from bot.errors import NotFound, NotNow, Refused

@@ -62,6 +62,13 @@ def after_failover(readings: Sequence[Reading], roles: Mapping[str, str]) -> lis
     return [_judged(r, by_service.get(r.service, []), roles) if r.probe in roles else r for r in readings]
 
 
+def answers_all_the_same(readings: Sequence[Reading], primary: Collection[str], outside: Collection[str]) -> bool:
+    """Whether a service answers well from outside while a part of the primary site that it stands on does not: where DNS leads
+    matters only then. `primary`, `outside`: probes of the primary site itself, and of addresses that follow DNS."""
+    well = {r.service for r in readings if r.probe in outside and r.state == "ok"}
+    return any(r.service in well for r in readings if r.probe in primary and r.state != "ok")
+
+
 def led_away(readings: Sequence[Reading], primary: Collection[str], where: str) -> list[Reading]:
     """While DNS leads to the DR site (`where` says so; empty = it does not), what is not well of the primary site serves nobody
     and counts for no service. `primary`: the probes of the primary site itself."""

@@ -174,14 +174,10 @@ class CacheServer(Omittable):
     url: SecretStr = Field(description="an address as redis-py takes it: redis://host:6379/0")
 
 
-class CacheConsumer(Part):
+class CacheConsumer(Consumer):
     """Where the application reads the cache's address from."""
 
-    deployment: Slug
     variable: Text = Field(default="REDIS_URL", description="environment variable of the deployment")
-    secret: MaybeText = Field(
-        default=None, description="Kubernetes Secret that holds it; empty = set on the deployment"
-    )
 
 
 class Sentinel(Part):

@@ -82,7 +82,7 @@ def bot_environment(
         "BACKUP_BUCKET": "valuecanvas-backups",
         "EVIDENCE_BUCKET": "valuecanvas-evidence",
         "HOSTED_ZONE_ID": "Z0PRACTICE",
-        "DR_SITE_IP": "127.0.0.2",
+        "DR_SITE_IP": "127.0.0.2" if at.resolvers else "",
         "DR_URL": at.dr or NOWHERE,
         "DNS_RESOLVERS": at.resolvers or "127.0.0.1:9",
         "TOGETHER_STATUS_URL": f"{at.slack}/vendors/together/api/v2/status.json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from bot.assessment import LAST_SEEN, Look
 from bot.errors import NeighbourError, RecoveryError, Unavailable
 from bot.estate import HttpProbe, KubernetesProbe, PostgresProbe, RedisProbe
-from bot.estate_places import Dns
+from bot.estate_places import Dns, Record
 from bot.tools import Cluster, Names
 
 
@@ -33,14 +33,21 @@ class Probes:
         return self._cluster.known()
 
     async def led_away(self, dns: Dns) -> str:
-        moved = [r for r in dns.records if r.failover]
-        asked = [(resolver, r) for resolver in dns.resolvers or self._names.own() for r in moved]
-        try:
-            seen = await asyncio.gather(*(self._names.ask(resolver, r.name, r.type) for resolver, r in asked))
-        except NeighbourError:
-            return ""
-        away = [set(said.values) == set(r.failover) for (_, r), said in zip(asked, seen, strict=True)]
-        return f"{', '.join(r.name for r in moved)} leads to the DR site" if away and all(away) else ""
+        moved, resolvers = [r for r in dns.records if r.failover], dns.resolvers or self._names.own()
+        seen = await asyncio.gather(*(self._leads(record, resolvers) for record in moved))
+        return f"{', '.join(r.name for r in moved)} leads to the DR site" if seen and all(seen) else ""
+
+    async def _leads(self, record: Record, resolvers: Sequence[str]) -> bool:
+        """Whether those that answer, one at least, give its failover address."""
+
+        async def ask(resolver: str) -> set[str] | None:
+            try:
+                return set((await self._names.ask(resolver, record.name, record.type)).values)
+            except NeighbourError:
+                return None
+
+        said = [values for values in await asyncio.gather(*map(ask, resolvers)) if values is not None]
+        return bool(said) and all(values == set(record.failover) for values in said)
 
     async def kubernetes(self, probe: KubernetesProbe) -> Look:
         try:

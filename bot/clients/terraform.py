@@ -62,9 +62,10 @@ class TerraformInfrastructure:
     async def plan(self, repository: str, commit: str, folder: str) -> Planned:
         async with self._one_at_a_time:
             where = await self._ready(repository, commit, folder)
+            serial = await self._serial(where)
             file = await self._planned(where)
             made = planned(await self._show(where, file), await _sha256(file))
-            pointer = self._plans / f"{commit}-{made.changes}"
+            pointer = self._plans / f"{commit}-{made.changes}-{serial}"
             earlier = await asyncio.to_thread(_fresh, pointer, self._plans)
             if earlier:
                 await asyncio.to_thread(file.unlink)
@@ -140,6 +141,15 @@ class TerraformInfrastructure:
         words = ("plan", "-input=false", "-json", "-detailed-exitcode", "-lock-timeout=0s", f"-out={file}")
         await self._run(where, words, _Told(lambda _: None), fine=(0, 2))
         return file
+
+    async def _serial(self, where: Path) -> str:
+        """Which state it is: a plan of an earlier one is stale, also when it would change the same."""
+        text = await self._run(where, ("state", "pull"), None)
+        try:
+            state = json.loads(text or "{}")
+            return hashlib.sha256(f"{state.get('lineage')} {state.get('serial')}".encode()).hexdigest()[:16]
+        except (ValueError, AttributeError):
+            raise Refused("what Terraform says of its state cannot be read") from None
 
     async def _show(self, where: Path, file: Path) -> Mapping[str, Any]:
         out = await self._run(where, ("show", "-json", "-no-color", str(file)), None)
@@ -267,7 +277,8 @@ def planned(shown: Mapping[str, Any], sha256: str) -> Planned:
 
 
 def _fresh(pointer: Path, plans: Path) -> str:
-    """The SHA-256 of the plan that was saved for the same changes a while ago, if it is there; old ones are cleared away."""
+    """The SHA-256 of the plan that was saved for the same changes of the same state a while ago, if it is there; old ones are
+    cleared away."""
     for file in plans.glob("*"):
         if time.time() - file.stat().st_mtime > KEPT_FOR:
             file.unlink(missing_ok=True)

@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot import owed
-from bot.assessment import Look, Reading, Verdict, after_failover, corroborated, led_away, likely, services
+from bot.assessment import (
+    Look,
+    Reading,
+    Verdict,
+    after_failover,
+    answers_all_the_same,
+    corroborated,
+    led_away,
+    likely,
+    services,
+)
 from bot.catalogue import Catalogue
 from bot.chat import AssessmentCard, Chat
 from bot.clock import Clock
@@ -52,12 +62,13 @@ class LookEffects:
         probes = [p for p in self._estate.probes if p.kind != "kubernetes" or self._prober.has_cluster()]
         if databases_only:
             probes = [p for p in probes if p.kind == "postgres"]
-        async with asyncio.TaskGroup() as group:
-            where = group.create_task(self._leads())
-            readings = await asyncio.gather(*(self._read(probe) for probe in probes))
+        found = await asyncio.gather(*(self._read(probe) for probe in probes))
         roles = {p.name: p.role for p in probes if isinstance(p, PostgresProbe | RedisProbe)}
         primary = {p.name for p in probes if p.kind == "kubernetes" or roles.get(p.name) == "primary"}
-        return led_away(corroborated(after_failover(readings, roles)), primary, where.result())
+        readings = corroborated(after_failover(found, roles))
+        if answers_all_the_same(readings, primary, {p.name for p in probes if p.kind == "http"}):
+            return led_away(readings, primary, await self._leads())
+        return readings
 
     async def _leads(self) -> str:
         """Where DNS leads, when that is the DR site."""

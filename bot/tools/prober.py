@@ -25,7 +25,8 @@ class Prober(Protocol):
         """Pods and services of a namespace; bad when one is not ready. None of it where no cluster is configured."""
 
     async def led_away(self, dns: Dns) -> str:
-        """Where DNS leads, when every resolver answers with the failover address of every record that has one; else empty."""
+        """That DNS leads to the DR site, in words, when every resolver that answers says so of every record that can fail over;
+        else empty."""
 
     def has_cluster(self) -> bool:
         """Whether a cluster is configured."""

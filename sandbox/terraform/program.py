@@ -1,4 +1,4 @@
-"""`terraform init | plan | show | apply` for `terraform_data` in *.tf.json files."""
+"""`terraform init | plan | show | state pull | apply` for `terraform_data` in *.tf.json files."""
 
 import json
 import sys
@@ -35,6 +35,7 @@ def main(words: Sequence[str], pace: float, cloud: str) -> int:
         "init": _init,
         "plan": lambda: _plan(flags, say, cloud),
         "show": lambda: _show(rest),
+        "state": _pull,
         "apply": lambda: _apply(rest, say, pace, cloud),
         "version": lambda: print(f"Terraform v{VERSION}") or 0,
     }
@@ -173,6 +174,12 @@ def _saved(rest: Sequence[str]) -> Json:
 
 def _show(rest: Sequence[str]) -> int:
     print(json.dumps({name: value for name, value in _saved(rest).items() if name != "practice"}))
+    return 0
+
+
+def _pull() -> int:
+    """`state pull`."""
+    print(json.dumps(states.read(_config()[0])))
     return 0
 
 

@@ -91,12 +91,16 @@ class Code:
         (folder / "terraform" / "main.tf.json").write_text(json.dumps(main, indent=2))
         for name, text in _KUBERNETES.items():
             (folder / "k8s" / "production" / name).write_text(text)
+        self.begin()
+        self.bin.mkdir()
+        self.set_pace(0.2)
+
+    def begin(self) -> None:
+        """Of what the code says, the state has what it had at first."""
         state = states.read(self.state)
         there = {"network": "10.0.0.0/16", "cluster": "v1", "bastion": "t3.micro"}
         state["resources"] = {f"terraform_data.{n}": {"id": n, "input": v, "output": v} for n, v in there.items()}
         states.write(self.state, state)
-        self.bin.mkdir()
-        self.set_pace(0.2)
 
     def set_pace(self, seconds: float) -> None:
         """Every Terraform that starts from now on takes `seconds` for each resource."""

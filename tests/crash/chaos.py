@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from tests.conftest import migrate
 from tests.crash.ground import Ground, ground
@@ -26,7 +27,7 @@ from tests.crash.runs import RunResult, run_point
 from tests.postgres import TestPostgres
 
 SAY = partial(print, flush=True)
-RUNS: tuple[Of, ...] = ("failover", "switchover", "restore", "rotate")
+RUNS: tuple[Of, ...] = get_args(Of)
 Some = Result | RunResult
 
 
@@ -60,7 +61,7 @@ class Chaos:
                     while left:
                         result = await run_point(draw_run(of, self._seed, left.popleft()), on)
                         results.append(self._told(result))
-                        if result.wrong or result.outcome != "succeeded":
+                        if result.wrong or result.outcome != result.point.good:
                             break
 
         await asyncio.gather(*(some() for _ in range(min(self._side_by_side, len(numbers)))))

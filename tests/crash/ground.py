@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from bot.clients.kubernetes import Kubernetes
 from bot.ending import ended
+from sandbox.estate.dns import PRIMARY
 from sandbox.estate.postgres import Server
 from sandbox.practice import Part, Practice
 from tests.crash.hitman import Hitman, hitman
@@ -31,7 +32,13 @@ PARTS: dict[Of, tuple[Part, ...]] = {
     "switchover": ("postgres", "standby", "redis", "app", "cluster"),
     "restore": ("postgres", "redis", "app", "cluster", "s3"),
     "rotate": ("postgres", "redis", "app", "cluster", "s3"),
+    "dns": ("postgres", "redis", "app", "cluster", "s3", "dns", "infrastructure"),
+    "rebuild": ("postgres", "redis", "app", "cluster", "s3", "dns", "infrastructure"),
+    "undo-restore": ("postgres", "redis", "app", "cluster", "s3"),
+    "undo-dns": ("postgres", "redis", "app", "cluster", "s3", "dns", "infrastructure"),
 }
+PACE = 6.0
+"""Seconds a minute where there is DNS: what resolvers keep is kept for minutes."""
 BETWEEN_WRITES, BETWEEN_LOOKS = 0.2, 0.4
 
 
@@ -74,6 +81,12 @@ class Ground:
     async def fresh(self) -> None:
         """Put everything back as it was at first, where a run leaves something else than it found."""
         self.written, self.both = [], 0
+        if self.practice.dns is not None:
+            await self.practice.dns.lead(PRIMARY)
+            for resolver in self.practice.dns.resolvers:
+                resolver.kept.clear()
+        if self.practice.code is not None:
+            await asyncio.to_thread(self.practice.code.begin)
         if not self._used or self.practice.standby is None:  # a database may be restored again and again
             self._used = True
             return
@@ -124,7 +137,7 @@ class Ground:
     async def write(self, session: aiohttp.ClientSession, title: str) -> bool:
         """One customer: whether they were told that it is stored."""
         with suppress(aiohttp.ClientError, TimeoutError):
-            address = f"{self.practice.env['API_URL']}/api/canvases"
+            address = f"{self.practice.env['PRIMARY_URL']}/api/canvases"
             async with session.post(address, json={"title": title}) as answer:
                 if answer.status == 201:
                     self.written.append(Written(title, time.time()))
@@ -194,7 +207,8 @@ async def titles(url: str, name: str = "") -> set[str]:
 async def ground(of: Of, database: str) -> AsyncIterator[Ground]:
     """Open one, with the incident declared. `database`: a store for the bot."""
     async with AsyncExitStack() as stack:
-        it = await stack.enter_async_context(scene(database, parts=PARTS[of], process=True))
+        pace = PACE if "dns" in PARTS[of] else 60.0
+        it = await stack.enter_async_context(scene(database, parts=PARTS[of], process=True, seconds_per_minute=pace))
         killer = await stack.enter_async_context(hitman(database, lambda: it.practice.bot.pid))
         ready = Ground(it, killer, await it.declares("P1 the database is down"))
         await ready.keep()

@@ -8,11 +8,18 @@ from typing import Literal
 
 from tests.crash.point import AtTime
 
-Of = Literal["failover", "switchover", "restore", "rotate"]
+Of = Literal["failover", "switchover", "restore", "rotate", "dns", "rebuild", "undo-restore", "undo-dns"]
+"""What is run. Of those that begin with "undo" it is the undo of a run that has succeeded."""
 
-STEPS: dict[Of, int] = {"failover": 3, "switchover": 6, "restore": 6, "rotate": 4}
-LASTS: dict[Of, float] = {"failover": 2.0, "switchover": 3.0, "restore": 4.0, "rotate": 3.0}
-"""Seconds from the approval within which the random instants lie: about what a run takes."""
+STEPS: dict[Of, int] = {"failover": 3, "switchover": 6, "restore": 6, "rotate": 4, "dns": 3, "rebuild": 4,
+                        "undo-restore": 6, "undo-dns": 3}  # fmt: skip
+LASTS: dict[Of, float] = {"failover": 2.0, "switchover": 3.0, "restore": 4.0, "rotate": 3.0, "dns": 3.0, "rebuild": 5.0,
+                          "undo-restore": 3.0, "undo-dns": 1.0}  # fmt: skip
+"""Seconds from the approval (or from the click on Undo) within which the random instants lie: about what a run takes."""
+
+
+BY_TWO: tuple[Of, ...] = ("restore", "dns", "rebuild", "undo-restore", "undo-dns")
+"""What two people must approve."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,16 @@ class RunPoint:
     behind: bool = False
 
     @property
+    def undoes(self) -> bool:
+        """It dies while a run is undone."""
+        return self.of.startswith("undo-")
+
+    @property
+    def good(self) -> str:
+        """How its run ends when all goes well."""
+        return "undone" if self.undoes else "succeeded"
+
+    @property
     def repeat(self) -> str:
         return f"python -m tests.crash.chaos --of {self.of} --seed {self.seed} --point {self.number}"
 
@@ -56,14 +73,21 @@ def _said(death: RunDeath) -> str:
     return f"[dies as {what} is {death.state}, {'' if death.written else 'not '}written{after}]"
 
 
+BEGINNINGS = ("begun", "undoing")
+
+
 def boundaries(of: Of) -> list[AtRow]:
     """Every checkpoint of a run: begun; happened and not written; written. In the order in which they come."""
     states = [("run", "proposed"), ("run", "running")]
     for number in map(str, range(STEPS[of])):
         states += [(number, "begun"), (number, "done")]
+    if of.startswith("undo-"):
+        states = [("run", "undoing")]
+        for number in map(str, reversed(range(STEPS[of]))):
+            states += [(number, "undoing"), (number, "undone")]
     states.append(("run", "ended"))
     # Not written that it has begun is the same as written that the one before is done.
-    return [AtRow(what, state, w) for what, state in states for w in (False, True) if w or state != "begun"]
+    return [AtRow(what, state, w) for what, state in states for w in (False, True) if w or state not in BEGINNINGS]
 
 
 def draw_run(of: Of, seed: int, number: int) -> RunPoint:
@@ -82,5 +106,5 @@ def _instant(dice: random.Random, of: Of, every: list[AtRow]) -> RunDeath:
     """Any instant after the approval, or some time into a step."""
     if dice.random() < 0.6:
         return AtTime(LASTS[of] * dice.random())
-    step = dice.choice([b for b in every if b.state == "begun"])
+    step = dice.choice([b for b in every if b.state in BEGINNINGS])
     return AtRow(step.what, step.state, written=True, wait=dice.choice((0.02, 0.2, 1.0)) * dice.random())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +13,16 @@ import psycopg
 from bot.run import OUTCOME, Run, RunState, StepState
 from bot.timeline import Entry, verify
 from sandbox.cluster.kinds import DEPLOYMENTS
+from sandbox.estate.dns import API, DR, PRIMARY
 from sandbox.estate.postgres import DATABASE
 from tests.crash.ground import Ground, takes_writes, titles
-from tests.crash.instant import RunPoint
+from tests.crash.instant import BY_TWO, RunPoint
 from tests.crash.proof import key_of, said_in
 from tests.stories.scene import whole
 
 TRUE = (RunState.SUCCEEDED, RunState.UNVERIFIED, RunState.FAILED, RunState.UNKNOWN)
 """How a run may end that nobody stopped, rejected or undid."""
+UNDO_TRUE = (RunState.UNDONE, RunState.FAILED, RunState.UNKNOWN)
 BEFORE_PLAN = 0.5
 """Seconds between the look that estimates the loss and the instant that the plan is written with, at most."""
 _ASKED_FOR_PROMOTION = "received promote request"
@@ -37,12 +40,14 @@ class Before:
     checkpoints: int
     versions: frozenset[str]
     """Of the secret."""
+    serial: int
+    """Of Terraform's state."""
 
 
 async def before(on: Ground, point: RunPoint, number: int) -> Before:
     """Count. `number`: of the run that comes."""
     return Before(number, 0.0, _generation(on), _promotions(on), await _databases(on), len(on.killer.seen),
-                  frozenset(await _versions(on)))  # fmt: skip
+                  frozenset(await _versions(on)), _state_of(on)["serial"])  # fmt: skip
 
 
 async def broken(on: Ground, point: RunPoint, begun: Before, run: Run | None) -> tuple[list[str], int]:
@@ -50,13 +55,14 @@ async def broken(on: Ground, point: RunPoint, begun: Before, run: Run | None) ->
     if run is None:
         return (["the run that was asked for does not exist"], 0)
     wrong = [*_cards(on, run), *await _timeline(on, run, point), *_checkpoints(on, begun), *await _freed(on, run)]
-    if run.state not in TRUE or not run.outcome:
+    if run.state not in (UNDO_TRUE if point.undoes else TRUE) or not run.outcome:
         wrong.append(f"it ended as {run.state}: {run.outcome or 'no word'}")
-    looks = {"restore": _restored, "rotate": _rotated}
+    looks = {"restore": _restored, "rotate": _rotated, "dns": _led, "undo-dns": _led, "rebuild": _rebuilt,
+             "undo-restore": _restored_back}  # fmt: skip
     world = await looks.get(point.of, _failed_over)(on, begun, run)
     lost = await _lost(on, run)
     wrong += [*world, *_too_much(point, begun, run, lost, on)]
-    if run.state is RunState.SUCCEEDED:
+    if run.state in (RunState.SUCCEEDED, RunState.UNDONE):
         wrong += await _unhealthy(on)
     return wrong, len(lost)
 
@@ -84,8 +90,11 @@ async def _timeline(on: Ground, run: Run, point: RunPoint) -> list[str]:
         wrong.append("the timeline was cut")
     kinds = Counter(e.kind for e in entries if _about(e, run))
     done = sum(step.state is StepState.DONE for step in run.steps)
-    wanted = {"run_requested": 1, "run_planned": 1, "run_approved": 2 if point.of == "restore" else 1, "run_ended": 1}
+    wanted = {"run_requested": 1, "run_planned": 1, "run_approved": 2 if point.of in BY_TWO else 1, "run_ended": 1}
     wanted["run_step"] = done + sum(step.state in (StepState.FAILED, StepState.UNKNOWN) for step in run.steps)
+    if point.undoes:
+        undone = sum(step.state is StepState.UNDONE for step in run.steps)
+        wanted |= {"run_ended": 2, "run_undo": 1, "run_step": wanted["run_step"] + len(run.steps) - done + undone}
     return wrong + [
         f"{kinds[k]} entries {k}, not {n}" for k, n in (wanted | {"run_drifted": 0}).items() if kinds[k] != n
     ]
@@ -103,7 +112,7 @@ def _checkpoints(on: Ground, begun: Before) -> list[str]:
     for _, what, state in seen:
         if what in done:
             wrong.append(f"{what} became {state} after it was done")
-        if state in ("done", "ended"):
+        if state in ("done", "undone", "ended"):
             done.add(what)
     return wrong
 
@@ -157,6 +166,49 @@ async def _restored(on: Ground, begun: Before, run: Run) -> list[str]:
     return wrong
 
 
+async def _restored_back(on: Ground, begun: Before, run: Run) -> list[str]:
+    """The old database is back where it was, the restored one beside it, and the application was stopped and started for each."""
+    found = await _databases(on)
+    if run.state is not RunState.UNDONE:
+        return []
+    new = f"{DATABASE}_run_{run.number}"
+    wrong = [f"a database {name} that nobody knows" for name in sorted({*found} - {*begun.databases, new})]
+    if found.get(DATABASE, (0, ""))[0] != begun.databases[DATABASE][0]:
+        wrong.append("the old database is not back")
+    if found.get(new, (0, ""))[1] != f"recovery-bot {run.id} loaded":
+        wrong.append(f"the restored database is not beside it: {found}")
+    deployments = _generation(on) - begun.generation
+    return wrong if deployments == 4 else [*wrong, f"the deployment was changed {deployments} times, not 4"]
+
+
+async def _led(on: Ground, _begun: Before, run: Run) -> list[str]:
+    """DNS leads where the run says."""
+    assert on.practice.dns is not None
+    leads = await on.practice.dns.leads(API)
+    wrong = [] if leads in ([DR], [PRIMARY]) else [f"DNS leads to {leads}"]
+    if run.state is RunState.UNDONE and leads != [PRIMARY]:
+        wrong.append("it is undone, and DNS leads to the DR site")
+    return wrong + _told(run, "Change", happened=leads == [DR])
+
+
+async def _rebuilt(on: Ground, begun: Before, run: Run) -> list[str]:
+    """Terraform has written each of its three changes once, and the manifests are there."""
+    assert on.practice.cluster is not None
+    state = _state_of(on)
+    made, writes = {name.partition(".")[2] for name in state["resources"]}, state["serial"] - begun.serial
+    whole_state = made == {"network", "cluster", "database"}
+    wrong = [] if writes <= 3 else [f"Terraform has written its state {writes} times, not 3"]
+    applied = any(d["metadata"]["name"] == "status-page" for d in on.practice.cluster.store.list(DEPLOYMENTS))
+    if _state(run, "Apply the manifests") is StepState.DONE and not applied:
+        wrong.append("the manifests are not applied")
+    return wrong + _told(run, "Apply the saved", happened=whole_state)
+
+
+def _state_of(on: Ground) -> Any:
+    """Terraform's state."""
+    return json.loads(on.practice.code.state.read_text()) if on.practice.code is not None else {"serial": 0}
+
+
 async def _rotated(on: Ground, begun: Before, run: Run) -> list[str]:
     """Asked for once, in use when it says so, restarted once: the versions of the secret and the deployment tell."""
     versions, wrong = await _versions(on), list[str]()
@@ -192,7 +244,8 @@ def _told(run: Run, word: str, *, happened: bool) -> list[str]:
 async def _lost(on: Ground, run: Run) -> list[float]:
     """When the writes were acknowledged that are nowhere any more; a restore keeps the old database."""
     there = await titles(on.practice.database())
-    there |= await titles(on.practice.env["DATABASE_URL"], f"{DATABASE}_before_run_{run.number}")
+    for kept in (f"{DATABASE}_before_run_{run.number}", f"{DATABASE}_run_{run.number}"):
+        there |= await titles(on.practice.env["DATABASE_URL"], kept)
     return [one.at for one in on.written if one.title not in there]
 
 

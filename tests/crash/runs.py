@@ -11,7 +11,7 @@ import psycopg
 from bot.run import Run, RunState
 from bot.store.runs import Runs
 from tests.crash.ground import Ground
-from tests.crash.instant import RunDeath, RunPoint
+from tests.crash.instant import BY_TWO, RunDeath, RunPoint
 from tests.crash.run import left_undone
 from tests.crash.runproof import Before, before, broken
 
@@ -29,6 +29,10 @@ COMMAND = {
     "switchover": "/recover database.failover mode=switchover",
     "restore": "/recover database.restore",
     "rotate": "/recover secrets.rotate",
+    "dns": "/recover dns.failover",
+    "rebuild": "/recover infrastructure.rebuild data=keep",
+    "undo-restore": "/recover database.restore",
+    "undo-dns": "/recover dns.failover",
 }
 
 
@@ -87,6 +91,7 @@ class _Story:
         self._point, self._on, self._begun = point, on, begun
         self.deaths: list[str] = []
         self._approved = 0.0
+        self._undoing = False
 
     async def breaks(self) -> None:
         """What the run is there for."""
@@ -108,6 +113,8 @@ class _Story:
     async def lives(self) -> None:
         """The deaths come one after the other; people go on with what they see."""
         killer, bot = self._on.killer, self._on.practice.bot
+        if self._point.undoes:
+            await self._succeeds()
         for number, death in enumerate(self._point.deaths):
             async with killer.aiming(death):
                 if number:
@@ -116,10 +123,43 @@ class _Story:
                     await self._dies(death)
                 else:
                     dying = asyncio.create_task(self._dies(death), name="death")
-                    await self._on.it.post("/ui/command", user="U0ANA", channel=self._on.room,
-                                           command="/recover", text=COMMAND[self._point.of].partition(" ")[2])  # fmt: skip
+                    await self._asks()
                     await dying
             self.deaths.append(killer.struck)
+
+    async def _asks(self) -> None:
+        """For the run, or for its undo once it has succeeded."""
+        run = await self.run()
+        words = COMMAND[self._point.of].partition(" ")[2] if run is None else f"undo {run.id}"
+        who = "U0ANA" if run is None else "U0CHLOE"
+        if run is not None:
+            self._approved = time.monotonic()
+            self._on.killer.now()
+        await self._on.it.post("/ui/command", user=who, channel=self._on.room, command="/recover", text=words)
+
+    async def _succeeds(self) -> None:
+        """All of it, and nobody dies."""
+        await self._asks()
+        ended = (self._begun.number, "run", "ended")
+        while ended not in self._on.killer.seen:
+            await asyncio.sleep(BETWEEN)
+            await self._urge(await self.run())
+        run = await self.run()
+        assert run is not None and run.state is RunState.SUCCEEDED, run  # noqa: PT018
+        self._begun.checkpoints, self._undoing = len(self._on.killer.seen), True
+
+    async def _urge(self, run: Run | None) -> None:
+        """What waits for people: a plan, or the undo of what has succeeded. Asked again when nothing has come of it."""
+        if run is None:
+            return
+        if run.state is RunState.PROPOSED:
+            await self._approve(run)
+        elif self._undoing and run.state is RunState.SUCCEEDED and time.monotonic() >= self._approved + ANEW:
+            await self._asks()
+
+    def over(self, run: Run) -> bool:
+        """Whether it has come to its end, an undo to its own."""
+        return run.state.ended and not (self._point.undoes and run.state is RunState.SUCCEEDED)
 
     async def _dies(self, death: RunDeath) -> None:
         """Until the bot is dead. The plan is approved once it is there; after the end of the run not much can come."""
@@ -129,9 +169,8 @@ class _Story:
         while not bot.ended.is_set():
             await asyncio.sleep(BETWEEN)
             run = await self.run()
-            if run is not None and run.state is RunState.PROPOSED:
-                await self._approve(run)
-            if run is not None and run.state.ended:
+            await self._urge(run)
+            if run is not None and self.over(run):
                 ended = ended or time.monotonic()
             if time.monotonic() > give_up or (ended and time.monotonic() > ended + LINGERS):
                 killer.strike("quiet")
@@ -150,7 +189,7 @@ class _Story:
             return
         self._approved = time.monotonic()
         self._on.killer.now()
-        for who in ("U0CHLOE", "U0DEV")[: 2 if self._point.of == "restore" else 1]:
+        for who in ("U0CHLOE", "U0DEV")[: 2 if self._point.of in BY_TWO else 1]:
             if all(vote.who.id != who for vote in run.votes):
                 await self._on.it.post("/ui/command", user=who, channel=self._on.room, command="/recover",
                                        text=f"approve {run.id}")  # fmt: skip
@@ -162,10 +201,9 @@ class _Story:
         while left and time.monotonic() < end:
             await asyncio.sleep(3 * BETWEEN)
             run = await self.run()
-            if run is not None and run.state is RunState.PROPOSED:
-                await self._approve(run)
+            await self._urge(run)
             left = await left_undone(self._on.it.store, whole_ladder=False)
-            if run is not None and not run.state.ended:
+            if run is not None and not self.over(run):
                 left.append(f"{run.id} is {run.state}")
         return [f"left undone: {line}" for line in left]
 

@@ -27,6 +27,7 @@ RUN_POINTS: tuple[tuple[tuple[Of, int], ...], ...] = (
         ("restore", 3), ("restore", 7), ("restore", 8), ("restore", 11),
         ("restore", 14), ("restore", 17), ("restore", 20), ("restore", 24),
     ),
+    (("dns", 5), ("undo-dns", 8), ("rebuild", 8), ("undo-restore", 5)),
 )  # fmt: skip
 """Of each kind some boundaries, chosen where an effect has happened that nobody has written down, and a random instant.
 
@@ -47,7 +48,8 @@ async def test_a_declaration_survives_a_kill(first: int, postgres: TestPostgres)
 
 
 async def test_a_run_survives_a_kill(postgres: TestPostgres) -> None:
-    """However the bot dies: no step twice, never two primaries, nothing lost beyond the estimate, one card of each, a true end."""
+    """However the bot dies: no step twice, never two primaries, nothing lost beyond the estimate, one card of each, a true end.
+    An undo comes to its end, too."""
     with ExitStack() as stores:
         stores_of = [stores.enter_context(postgres.clone(migrate)) for _ in RUN_POINTS]
         async with asyncio.TaskGroup() as group:
@@ -61,4 +63,4 @@ async def _killed(points: tuple[tuple[Of, int], ...], database: str) -> None:
         for of, number in points:
             result = await run_point(draw_run(of, RUN_SEED, number), on)
             assert not result.wrong, f"{result}\n{result.log}"
-            assert result.outcome == "succeeded", "the next point needs an estate that is whole"
+            assert result.outcome == result.point.good, "the next point needs an estate that is whole"

@@ -42,6 +42,15 @@ async def _dies(it: Scene, number: int, step: int, words: str = "") -> None:
     await it.practice.bot.ready(60)
 
 
+async def _succeeds(it: Scene, number: int) -> None:
+    async def ended() -> bool:
+        return (await _run(it, number)).state.ended
+
+    await eventually(ended, 60)
+    run = await _run(it, number)
+    assert run.state is RunState.SUCCEEDED, run.outcome
+
+
 async def test_a_bot_that_dies_in_an_outage_goes_on(database: str) -> None:
     """DNS: the change is sent once, and the resolvers are waited for. Rebuild: a Terraform that outlives the bot is waited
     for, and its plan is applied once."""
@@ -54,24 +63,12 @@ async def test_a_bot_that_dies_in_an_outage_goes_on(database: str) -> None:
         await _asked(it, room, 1, "dns.failover")
         await _dies(it, 1, step=2)
         await practice.dns.unstick()
-
-        async def ended() -> bool:
-            return (await _run(it, 1)).state.ended
-
-        await eventually(ended, 60)
-        run = await _run(it, 1)
-        assert run.state is RunState.SUCCEEDED, run.outcome
+        await _succeeds(it, 1)
         assert await practice.dns.leads("api.valuecanvas.com.") == [DR]
         await asyncio.to_thread(practice.code.set_pace, 1.5)
         await _asked(it, room, 2, "infrastructure.rebuild data=keep")
         await _dies(it, 2, step=1, words="terraform_data")
-
-        async def applied() -> bool:
-            run = await _run(it, 2)
-            assert not run.state.ended, run.outcome
-            return run.steps[3].state is StepState.DONE
-
-        await eventually(applied, 60)
+        await _succeeds(it, 2)
         state = json.loads(await asyncio.to_thread(practice.code.state.read_text))
         assert set(state["resources"]) == {f"terraform_data.{n}" for n in ("network", "cluster", "database")}
         assert state["serial"] == 4, "one write each for what was added, changed and destroyed"

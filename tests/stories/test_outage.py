@@ -209,6 +209,11 @@ async def test_silent_resolvers_are_named_and_nothing_is_proven_without_them(gro
     last = failover.steps(plan.facts, tools)[2]
     await last.do(quiet)
     assert "it is healthy" in await failover.verify(facts, tools)
+    places = tools.estate.dns
+    assert places is not None
+    deaf = places.model_copy(update={"resolvers": ("127.0.0.1:9", *places.resolvers)})
+    assert await tools.prober.led_away(deaf) == "api.valuecanvas.com leads to the DR site"
+    assert await tools.prober.led_away(places.model_copy(update={"resolvers": ("127.0.0.1:9",)})) == ""
     assert change.undo is not None
     await change.undo(quiet)
 
@@ -253,8 +258,12 @@ async def test_terraform_that_fails_half_way_says_what_it_has_done(ground: Groun
     state = json.loads(practice.code.state.read_text())
     state["resources"] = {n: r for n, r in state["resources"].items() if n == "terraform_data.network"}
     practice.code.state.write_text(json.dumps(state))
+    old = await rebuild.plan(tools)
+    practice.code.state.write_text(json.dumps({**state, "serial": state["serial"] + 1}))
     plan = await rebuild.plan(tools)
     assert plan.facts.add == 2
+    assert plan.facts.changes == old.facts.changes
+    assert plan.facts.plan != old.facts.plan, "a plan of another state would be refused as stale"
     home, away = Path(practice.code.url), practice.home / "away"
     checkouts = practice.data / "infrastructure" / "checkouts"
     await asyncio.to_thread(home.rename, away)

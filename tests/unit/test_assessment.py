@@ -6,7 +6,17 @@ from itertools import product
 
 import pytest
 
-from bot.assessment import Reading, State, Verdict, after_failover, corroborated, led_away, likely, services
+from bot.assessment import (
+    Reading,
+    State,
+    Verdict,
+    after_failover,
+    answers_all_the_same,
+    corroborated,
+    led_away,
+    likely,
+    services,
+)
 from bot.incident import Scenario
 from tests.unit.given import NOW
 
@@ -104,6 +114,10 @@ def test_what_is_down_of_a_site_that_nobody_is_led_to_counts_for_no_service() ->
     away = led_away(seen, ["cluster", "db"], "api.example leads to the DR site")
     assert {service: state for service, (state, _) in services(away).items()} == {"api": "ok"}
     assert away[1].detail == "serves nobody, as api.example leads to the DR site: cluster is bad"
+    assert answers_all_the_same(seen, ["cluster", "db"], ["health"])
+    for quiet in ([], ["db"]):
+        assert not answers_all_the_same(seen, quiet, ["health"])
+    assert not answers_all_the_same(seen, ["cluster", "db"], [])
     assert led_away([reading("db", "ok")], ["db"], "x leads to the DR site")[0].service == "db"
 
 
