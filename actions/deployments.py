@@ -8,8 +8,7 @@ from typing import ClassVar, Generic
 
 from pydantic import BaseModel, Field
 
-from actions.rollouts import wait_for_rollout
-from actions.security import cluster_of
+from actions.rollouts import cluster_of, wait_for_rollout
 from bot.action import Action, Change, Facts, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.errors import NotFound, NotNow, Refused
 from bot.estate import Estate

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from actions.security import cluster_of
+from actions.rollouts import cluster_of
 from bot.action import Finding, Findings, Observation, Tools
 from bot.clock import spoken
 from bot.errors import NotFound

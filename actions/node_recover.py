@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field
 
 from actions.node_drain import against, drain, is_drained, listed, short_of
 from actions.nodes import condition, differs, machine_of, named, place_of, worst_first
-from actions.rollouts import BETWEEN_LOOKS, health_is_green
-from actions.security import cluster_of
+from actions.rollouts import BETWEEN_LOOKS, cluster_of, health_is_green
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.clock import spoken
 from bot.errors import NotNow, Refused, Unavailable

@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field
 
 from actions.deployments import LONGEST_CHOICE, MOST_CHOICES
 from actions.pods import deployment_of, late, waits
-from actions.rollouts import BETWEEN_LOOKS
-from actions.security import cluster_of
+from actions.rollouts import BETWEEN_LOOKS, cluster_of
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.clock import spoken
 from bot.errors import NotFound, NotNow, Refused

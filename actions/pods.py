@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from actions.security import cluster_of
+from actions.rollouts import cluster_of
 from bot.action import Finding, Findings, Observation, Offer, Tools
 from bot.clock import spoken
 from bot.errors import NeighbourError, NotFound, Refused
