@@ -27,6 +27,7 @@ RUN_POINTS: tuple[tuple[tuple[Of, int], ...], ...] = (
         ("restore", 3), ("restore", 7), ("restore", 8), ("restore", 11),
         ("restore", 14), ("restore", 17), ("restore", 20), ("restore", 24),
     ),
+    (("node", 8), ("node", 11), ("node", 14)),
     (("dns", 5), ("undo-dns", 8), ("rebuild", 8), ("undo-restore", 5)),
 )  # fmt: skip
 """Of each kind some boundaries, chosen where an effect has happened that nobody has written down, and a random instant.
