@@ -21,6 +21,7 @@ TOGETHER = 5
 RUN_POINTS: Mapping[str, tuple[tuple[Of, int], ...]] = {
     "failover": (("failover", 5), ("failover", 8), ("failover", 15), ("switchover", 8), ("switchover", 11)),
     "restore": (("rotate", 5), ("restore", 3), ("restore", 11), ("restore", 20)),
+    "node": (("node", 8), ("node", 14)),
     "outage": (("dns", 5), ("undo-dns", 8), ("rebuild", 8), ("undo-restore", 5)),
 }
 """Of each kind some boundaries, chosen where an effect has happened that nobody has written down, and a random instant.
