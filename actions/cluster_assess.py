@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar
 
+from actions.caches import size
 from actions.nodes import described, worst_first
+from actions.rollouts import cluster_of
 from bot.action import Finding, Findings, Observation, Offer, Tools
 from bot.clock import spoken
 from bot.errors import NeighbourError, NotFound
 from bot.incident import Scenario
 from bot.tools import Amount, ControlPlane, Event, Node, Pod
 
-NODES_SHOWN, PODS_SHOWN, EVENTS_SHOWN = 20, 12, 8
+NODES_SHOWN, PODS_SHOWN, EVENTS_SHOWN, GREEDY_SHOWN = 20, 12, 8, 5
 EVENTS_READ = 200
 """Of the newest; among them warnings are shown before the rest, which is many on a busy cluster."""
 SILENT = timedelta(minutes=1)
@@ -33,10 +35,10 @@ class Assess(Observation):
     service: ClassVar[str] = "api"
 
     async def look(self, tools: Tools) -> Findings:
-        of = tools.nodes
-        nodes, pods, events, plane, usage = await asyncio.gather(
+        of, namespace = tools.nodes, cluster_of(tools.estate).namespace
+        nodes, pods, events, plane, usage, greedy = await asyncio.gather(
             _or_why(of.nodes()), _or_why(tools.cluster.pods("")), _or_why(of.events(EVENTS_READ)),
-            _or_why(of.control_plane()), _or_why(of.usage()),
+            _or_why(of.control_plane()), _or_why(of.usage()), _or_why(of.pod_usage(namespace)),
         )  # fmt: skip
         now = tools.clock()
         wrong = [*_wrong_nodes(nodes), *_wrong_pods(pods), *_wrong_plane(plane)]
@@ -44,6 +46,7 @@ class Assess(Observation):
             *_nodes(nodes, {} if isinstance(usage, str) else usage, now),
             *([Finding(f"usage: unknown, {usage}")] if isinstance(usage, str) else []),
             *_pods(pods),
+            Finding(_greediest(greedy, namespace)),
             *(Finding(text) for text in (*_plane(plane, now), *_events(events))),
         ]
         if isinstance(nodes, str):
@@ -108,6 +111,14 @@ def _pods(pods: Sequence[Pod] | str) -> list[Finding]:
     more = len(found) - PODS_SHOWN
     lines += [f"{more} more pods that are not healthy"] if more > 0 else []
     return [*map(Finding, lines[:-1]), Finding(lines[-1], (Offer("What the pods wait for", "pods.pending"),))]
+
+
+def _greediest(used: Mapping[str, Amount] | str, namespace: str) -> str:
+    if isinstance(used, str):
+        return f"usage of pods: unknown, {used}"
+    first = sorted(used.items(), key=lambda one: (-one[1].memory, one[0]))[:GREEDY_SHOWN]
+    said = "; ".join(f"{name} {amount.cores:.2f} cores, {size(amount.memory)}" for name, amount in first)
+    return f"most memory in {namespace}: {said or 'no pod is measured'}"
 
 
 def _pod(pod: Pod) -> str:

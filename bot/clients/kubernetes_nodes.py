@@ -2,7 +2,7 @@
 
 Needs, beside what `Kubernetes` needs: get, list, patch and delete of nodes; list of pods, events, daemonsets and
 poddisruptionbudgets in all namespaces; create of pods/eviction; get of the leases in kube-system; list of
-nodes of metrics.k8s.io; GET /readyz.
+nodes and pods of metrics.k8s.io; GET /readyz.
 """
 
 from __future__ import annotations
@@ -133,6 +133,16 @@ class KubernetesNodes:
             lambda k, c: k.CustomObjectsApi(c).list_cluster_custom_object("metrics.k8s.io", "v1beta1", "nodes", **_RAW)
         )
         return {shapes.name_of(one): amount(one.get("usage")) for one in said.get("items") or []}
+
+    async def pod_usage(self, namespace: str) -> Mapping[str, Amount]:
+        where = ("metrics.k8s.io", "v1beta1", namespace, "pods")
+        said = await self._connection.call(
+            lambda k, c: k.CustomObjectsApi(c).list_namespaced_custom_object(*where, **_RAW)
+        )
+        return {
+            shapes.name_of(one): sum((amount(part.get("usage")) for part in one.get("containers") or []), Amount())
+            for one in said.get("items") or []
+        }
 
 
 def node(thing: Json) -> Node:

@@ -120,3 +120,6 @@ class Nodes(Protocol):
 
     async def usage(self) -> Mapping[str, Amount]:
         """What each node uses, as `kubectl top nodes`. NotFound where nobody measures it, Unavailable when they do not answer."""
+
+    async def pod_usage(self, namespace: str) -> Mapping[str, Amount]:
+        """What each pod uses, its containers together, as `kubectl top pods -n`. Raises as `usage` does."""

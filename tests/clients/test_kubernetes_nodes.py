@@ -171,11 +171,14 @@ async def test_the_control_plane_says_what_fails(nodes: KubernetesNodes, cluster
 
 
 async def test_usage_is_measured_or_said_to_be_missing(nodes: KubernetesNodes, cluster: Cluster) -> None:
-    """Cores and bytes of each node; 404 and 503 are said."""
+    """Cores and bytes of each node, and of each pod that is ready; 404 and 503 are said."""
     used = await nodes.usage()
     assert set(used) == {"node-1", "node-2", "node-3"}
     assert 0 < used["node-1"].cores < 2
     assert used["node-1"].memory > 400 << 20
+    pods = await nodes.pod_usage(HERE)
+    assert set(pods) == {p["metadata"]["name"] for p in cluster.store.list(PODS, HERE)}
+    assert all(0 < one.cores < 2 and one.memory > 0 for one in pods.values())
     for code, error in ((404, NotFound), (503, Unavailable)):
         cluster.faults.fail["list nodes.metrics.k8s.io"] = Fault(code, "the server is currently unable", times=1)
         with pytest.raises(error):

@@ -239,7 +239,7 @@ async def test_the_look_says_unknown_where_nobody_answers(stage: Stage) -> None:
     faults.down = False
     assert seen.headline.startswith("unknown: The cluster")
     assert [line.text.partition(",")[0] for line in seen.lines] == [
-        f"{what}: unknown" for what in ("nodes", "usage", "pods", "control plane", "events")
+        f"{what}: unknown" for what in ("nodes", "usage", "pods", "usage of pods", "control plane", "events")
     ]
 
 
