@@ -162,7 +162,7 @@ async def _seen(tools: Tools, provider: Provider, before: int | None, began: dat
     if cluster is not None and workload is not None:
         with contextlib.suppress(NeighbourError, NotFound):
             lines = await tools.cluster.logs(
-                cluster.namespace, workload.selector, since=tools.clock() - began, contains=words, most=ENOUGH
+                cluster.namespace, workload.selector, since=tools.clock() - began, contains=(words,), most=ENOUGH
             )
             if lines:
                 return sum(words in line.text for line in lines)

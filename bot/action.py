@@ -30,10 +30,12 @@ from bot.tools import (
     Cluster,
     Databases,
     Infrastructure,
+    Machines,
     Manifests,
     Memory,
     Names,
     Network,
+    Nodes,
     Objects,
     Prober,
     Records,
@@ -69,6 +71,8 @@ class Tools:
     prober: Prober
     databases: Databases
     cluster: Cluster
+    nodes: Nodes
+    machines: Machines
     backups: Backups
     restorer: Restorer
     site: Site

@@ -158,6 +158,13 @@ class Cluster(Part):
     deployments: tuple[Workload, ...] = ()
     statefulsets: tuple[Workload, ...] = ()
     rollout_within: Duration = Field(default=parse_duration("5m"), description="how long a rollout may take: 5m")
+    drain_within: Duration = Field(
+        default=parse_duration("10m"),
+        description="how long a node may take to be empty, disruption budgets included: 10m",
+    )
+    node_within: Duration = Field(
+        default=parse_duration("10m"), description="how long a new node may take to join: 10m"
+    )
 
 
 class CacheServer(Omittable):

@@ -16,10 +16,13 @@ from sandbox.estate.children import CannotDo
 from sandbox.estate.damage import Blockade, Contents
 from sandbox.estate.dns import Dns
 from sandbox.estate.drsite import DrSite
+from sandbox.estate.fleet import Fleet
 from sandbox.estate.intruder import Intruder
 from sandbox.estate.postgres import Postgres
 from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
+from sandbox.panel_cluster import workloads
+from sandbox.panel_nodes import nodes
 from sandbox.panel_outage import disaster, dr_site, names, terraform
 from sandbox.panel_parts import Part, chat, pager, robot
 from sandbox.primary import PrimarySite
@@ -47,6 +50,7 @@ class Estate(Protocol):
     redis_replica: Redis | None
     cluster: Cluster | None
     primary: PrimarySite
+    fleet: Fleet | None
     app: Application | None
     dns: Dns | None
     dr: DrSite | None
@@ -138,8 +142,8 @@ class Panel:
             parts.append(panel_estate.cache_replica(it.redis_replica))
         if it.s3 is not None:
             parts.append(panel_estate.storage(it.s3, it.backups))
-        if it.cluster is not None:
-            parts.append(panel_estate.cluster(it.cluster))
+        if it.cluster is not None and it.fleet is not None:
+            parts += [panel_estate.cluster(it.cluster), nodes(it.fleet, it.cluster), workloads(it.cluster)]
         if it.app is not None:
             parts += [panel_estate.providers(it.app), panel_estate.server("api", "ValueCanvas", it.app)]
             parts.append(panel_estate.writer(it.app, it.env["API_TOKEN"]))

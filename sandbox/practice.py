@@ -34,9 +34,11 @@ from sandbox.estate.children import CannotDo, CannotStart, Unprivileged, free_po
 from sandbox.estate.damage import Blockade, Contents
 from sandbox.estate.dns import DR, PRIMARY, Dns
 from sandbox.estate.drsite import DrSite
+from sandbox.estate.fleet import Fleet
 from sandbox.estate.front import Front
 from sandbox.estate.intruder import Intruder
 from sandbox.estate.leftovers import descendants_in, end_leftovers, everybody_in
+from sandbox.estate.machines import MACHINES, Ec2
 from sandbox.estate.postgres import DATABASE, Postgres
 from sandbox.estate.s3 import S3
 from sandbox.estate.standby import Standby
@@ -142,6 +144,7 @@ class Practice:
         self.primary = PrimarySite(self.postgres, self.standby, redis, self.cluster, self.app)
         cloud = Cloud(self.primary.gone, self.primary.make) if "infrastructure" in self.parts else None
         self.code = Code(self.home, cloud) if cloud else None
+        self.fleet = Fleet(self.cluster, Ec2(self.s3) if self.s3 else None) if self.cluster else None
         self.intruder = self._intruder(self.postgres) if self.postgres and self.app else None
         self.env = self._environment(bot_http)
         self.bot = Command(
@@ -211,7 +214,8 @@ class Practice:
         run: dict[str, Runner] = {"api-server": self.app.pods} if self.app else {}
         run |= {"redis": CachePods(self.redis)} if self.redis else {}
         admit = self.app.admit if self.app else None
-        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock)
+        machines = {name: (one.provider, one.address) for name, one in MACHINES.items()} if self.s3 else {}
+        return Cluster(self.home, env=self._stores(), run=run, admit=admit, clock=self._clock, machines=machines)
 
     def _environment(self, bot_http: str) -> dict[str, str]:
         tokens = {"SLACK_BOT_TOKEN": self.slack.bot_token}
@@ -296,6 +300,8 @@ class Practice:
             await cluster.settled()
         except TimeoutError as error:
             raise CannotStart("The pods of the practice cluster did not get ready.") from error
+        if self.fleet:
+            await self.fleet.start()
         if self.redis:
             self._progress(f"Redis                127.0.0.1:{self.redis.port}")
 
@@ -340,7 +346,7 @@ class Practice:
             await self.intruder.stop()
         if self.blockade:
             await self.blockade.stop()
-        for part in (self.front, self.dns, self.dr):
+        for part in (self.front, self.dns, self.dr, self.fleet):
             if part:
                 await part.stop()
         if self.code:

@@ -12,8 +12,10 @@ from tests.postgres import TestPostgres
 async def migrate(conninfo: str) -> None:
     """Bring the template up to the newest schema."""
     store = Store(conninfo, wall_clock)
-    await store.open()
-    await store.close()
+    try:
+        await store.open()
+    finally:
+        await store.close()
 
 
 @pytest.fixture(scope="session")

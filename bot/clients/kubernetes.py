@@ -12,13 +12,17 @@ from typing import Any
 from bot.clients import kubernetes_shapes as shapes
 from bot.clients.kubernetes_api import Connection
 from bot.clients.kubernetes_logs import recent
+from bot.clients.kubernetes_revisions import revisions_of, template_of
 from bot.clients.kubernetes_shapes import Json
 from bot.errors import NotFound, Refused
-from bot.tools import LogLine, Pod, Rollout, Service, Workload, WorkloadKind
+from bot.tools import LogLine, Pod, Revision, Rollout, Service, Workload, WorkloadKind
 
 MANAGER = "recovery-bot"
 TRIES = 5
 """How often a write is tried that somebody else's write (a status, mostly) came before."""
+
+Body = dict[str, Any] | list[dict[str, Any]]
+"""A strategic merge patch, or the operations of a JSON patch."""
 
 _RAW = {"_preload_content": False}
 _WRITE = {"field_manager": MANAGER, "field_validation": "Strict", **_RAW}
@@ -30,7 +34,7 @@ class Kubernetes:
     """A `Cluster`. It connects at its first call; a cluster that is away is Unavailable, call by call.
 
     Needs: get and list of pods, services, endpointslices, replicasets, deployments, statefulsets, horizontalpodautoscalers;
-    get of pods/log; delete of pods;
+    get of pods/log and nodes; list of events; delete of pods; list of pods everywhere, where all namespaces are asked for;
     patch of deployments and statefulsets; get and patch of the secrets it is to work on.
     """
 
@@ -51,8 +55,43 @@ class Kubernetes:
         await self._connection.aclose()
 
     async def pods(self, namespace: str, selector: str = "") -> Sequence[Pod]:
-        """By name."""
-        return [shapes.pod(thing) for thing in await self._pods(namespace, selector)]
+        """By namespace and name."""
+        found = [shapes.pod(thing) for thing in await self._pods(namespace, selector)]
+        return sorted(found, key=lambda pod: (pod.namespace, pod.name))
+
+    async def pod(self, namespace: str, name: str) -> Pod:
+        """Raises NotFound."""
+        return shapes.pod(
+            await self._connection.call(lambda k, c: k.CoreV1Api(c).read_namespaced_pod(name, namespace, **_RAW))
+        )
+
+    async def last_warning(self, pod: Pod) -> str:
+        """By the instant at which it was seen last."""
+        about = f"involvedObject.uid={pod.uid},type=Warning"
+        events = await self._connection.every(
+            lambda k, c: k.CoreV1Api(c).list_namespaced_event, pod.namespace, field_selector=about
+        )
+        return max(((shapes.seen_at(one), str(one.get("message") or "")) for one in events), default=("", ""))[1]
+
+    async def wanted_by(self, owner_kind: str, namespace: str, owner: str, uid: str) -> int | None:
+        """Another one of the same name does not count."""
+        reads = {"ReplicaSet": "read_namespaced_replica_set", "StatefulSet": "read_namespaced_stateful_set"}
+        read = reads.get(owner_kind)
+        if read is None:
+            return None
+        try:
+            found = await self._connection.call(lambda k, c: getattr(k.AppsV1Api(c), read)(owner, namespace, **_RAW))
+        except NotFound:
+            return None
+        return shapes.replicas(found) if shapes.uid_of(found) == uid else None
+
+    async def node_ready(self, name: str) -> bool | None:
+        """By its condition."""
+        try:
+            node = await self._connection.call(lambda k, c: k.CoreV1Api(c).read_node(name, **_RAW))
+        except NotFound:
+            return None
+        return shapes.has_condition(node, "Ready")
 
     async def services(self, namespace: str) -> Sequence[Service]:
         """By name."""
@@ -63,10 +102,16 @@ class Kubernetes:
     async def workload(self, kind: WorkloadKind, namespace: str, name: str) -> Workload:
         """Also asks which autoscaler owns it: who may not know that gets Refused, not "none"."""
         thing = await self._read(kind, namespace, name)
-        scalers = await self._all(
-            lambda k, c: k.AutoscalingV2Api(c).list_namespaced_horizontal_pod_autoscaler, namespace
-        )
-        return shapes.workload(kind, thing, scalers)
+        return shapes.workload(kind, thing, await self._scalers(namespace))
+
+    async def deployments(self, namespace: str) -> Sequence[Workload]:
+        """By name."""
+        found = await self._all(lambda k, c: k.AppsV1Api(c).list_namespaced_deployment, namespace)
+        scalers = await self._scalers(namespace) if found else []
+        return [shapes.workload("deployment", thing, scalers) for thing in found]
+
+    async def _scalers(self, namespace: str) -> list[Json]:
+        return await self._all(lambda k, c: k.AutoscalingV2Api(c).list_namespaced_horizontal_pod_autoscaler, namespace)
 
     async def set_env(self, deployment: Workload, variable: str, value: str) -> int:
         """Set one variable; nothing happens when it has that value already."""
@@ -141,8 +186,30 @@ class Kubernetes:
         pods = [one for one in await self._pods(namespace, selector) if not shapes.is_over(one)]
         if kind == "statefulset":
             return shapes.set_rollout(thing, pods)
-        sets = await self._all(lambda k, c: k.AppsV1Api(c).list_namespaced_replica_set, namespace, selector)
-        return shapes.deployment_rollout(thing, pods, sets)
+        return shapes.deployment_rollout(thing, pods, await self._sets(namespace, selector))
+
+    async def revisions(self, deployment: Workload) -> Sequence[Revision]:
+        """Of its own replica sets alone."""
+        thing = await self._read(deployment.kind, deployment.namespace, deployment.name)
+        _refuse_another(deployment, thing)
+        return revisions_of(thing, await self._sets(deployment.namespace, deployment.selector))
+
+    async def roll_back(self, deployment: Workload, replica_set: str) -> int:
+        """As `kubectl rollout undo` does it: the template of the replica set, whole, instead of the present one."""
+        sets = await self._sets(deployment.namespace, deployment.selector)
+        kept = next((one for one in sets if shapes.uid_of(one) == replica_set), None)
+        if kept is None or shapes.controller(kept)[1] != deployment.uid:
+            raise Refused(f"That revision of {deployment.name} is not kept any more.", "Gone")
+
+        def change(thing: Json) -> list[dict[str, Any]] | None:
+            _refuse_another(deployment, thing)
+            if template_of(thing) == template_of(kept):
+                return None
+            if shapes.is_paused(thing):
+                raise Refused(f"The deployment {deployment.name} is paused: it goes back when it is resumed.", "Paused")
+            return [{"op": "replace", "path": "/spec/template", "value": template_of(kept)}]
+
+        return await self._change(deployment.kind, deployment.namespace, deployment.name, change)
 
     async def scale(self, deployment: Workload, replicas: int, remember: str) -> int:
         """Nothing happens when there are that many already."""
@@ -162,8 +229,14 @@ class Kubernetes:
 
     async def replace_pod(self, namespace: str, name: str, uid: str) -> None:
         """With the grace that it asks for itself."""
+        await self._delete_pod(namespace, name, {"preconditions": {"uid": uid}})
+
+    async def force_delete(self, namespace: str, name: str, uid: str) -> None:
+        """As `kubectl delete pod --force --grace-period=0`, and bound to the identity."""
+        await self._delete_pod(namespace, name, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
+
+    async def _delete_pod(self, namespace: str, name: str, body: Json) -> None:
         # With a body the query's parameters count for nothing.
-        body = {"preconditions": {"uid": uid}}
         try:
             await self._connection.call(
                 lambda k, c: k.CoreV1Api(c).delete_namespaced_pod(name, namespace, body=body, **_RAW)
@@ -175,7 +248,7 @@ class Kubernetes:
                 raise
 
     async def logs(
-        self, namespace: str, selector: str, *, since: timedelta, contains: str = "", most: int = 200
+        self, namespace: str, selector: str, *, since: timedelta, contains: Sequence[str] = (), most: int = 200
     ) -> Sequence[LogLine]:
         """Streamed: no more is held than `most` lines, however much the pods have written."""
         return await recent(self._connection, await self._pods(namespace, selector), since, contains, most)
@@ -185,19 +258,24 @@ class Kubernetes:
         return await self._connection.call(lambda k, c: getattr(k.AppsV1Api(c), read)(name, namespace, **_RAW))
 
     async def _pods(self, namespace: str, selector: str) -> list[Json]:
-        return await self._all(lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace, selector)
+        if namespace:
+            return await self._all(lambda k, c: k.CoreV1Api(c).list_namespaced_pod, namespace, selector)
+        return await self._all(lambda k, c: k.CoreV1Api(c).list_pod_for_all_namespaces, "", selector)
+
+    async def _sets(self, namespace: str, selector: str) -> list[Json]:
+        return await self._all(lambda k, c: k.AppsV1Api(c).list_namespaced_replica_set, namespace, selector)
 
     async def _all(self, listing: Callable[[Any, Any], Any], namespace: str, selector: str = "") -> list[Json]:
         """Every page of a list, by name."""
-        options = {"label_selector": selector} if selector else {}
-        return sorted(await self._connection.every(listing, namespace, **options), key=shapes.name_of)
+        where, options = (namespace,) if namespace else (), {"label_selector": selector} if selector else {}
+        return sorted(await self._connection.every(listing, *where, **options), key=shapes.name_of)
 
     async def _change(
         self,
         kind: WorkloadKind,
         namespace: str,
         name: str,
-        change: Callable[[Json], dict[str, Any] | None],
+        change: Callable[[Json], Body | None],
         *,
         hide: tuple[str, ...] = (),
     ) -> int:
@@ -207,10 +285,8 @@ class Kubernetes:
             body = change(thing)
             if body is None:
                 return shapes.generation(thing)
-            meta = {"uid": shapes.uid_of(thing), "resourceVersion": shapes.dig(thing, "metadata", "resourceVersion")}
-            body["metadata"] = {**body.get("metadata", {}), **meta}
             try:
-                patched = await self._connection.call(_patch(kind, namespace, name, body), hide=hide)
+                patched = await self._connection.call(_patch(kind, namespace, name, _bound(body, thing)), hide=hide)
             except Refused as refused:
                 if refused.code != "Conflict":
                     raise
@@ -224,8 +300,14 @@ def _refuse_another(seen: Workload, thing: Json) -> None:
         raise Refused(f"The {_TITLES[seen.kind]} {seen.name} is another one than was looked at.", "Changed")
 
 
-def _patch(
-    kind: WorkloadKind, namespace: str, name: str, body: Mapping[str, Any]
-) -> Callable[[Any, Any], Awaitable[Any]]:
+def _bound(body: Body, thing: Json) -> Body:
+    """A patch that only fits what was read: anything else is a conflict."""
+    meta = {"uid": shapes.uid_of(thing), "resourceVersion": shapes.dig(thing, "metadata", "resourceVersion")}
+    if isinstance(body, list):
+        return [*({"op": "replace", "path": f"/metadata/{key}", "value": value} for key, value in meta.items()), *body]
+    return {**body, "metadata": {**body.get("metadata", {}), **meta}}
+
+
+def _patch(kind: WorkloadKind, namespace: str, name: str, body: Body) -> Callable[[Any, Any], Awaitable[Any]]:
     patch = f"patch_namespaced_{_NAMES[kind]}"
     return lambda library, client: getattr(library.AppsV1Api(client), patch)(name, namespace, body, **_WRITE)

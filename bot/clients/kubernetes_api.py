@@ -116,6 +116,25 @@ class Connection:
         except _Failed as failed:
             raise failed.said(()) from None
 
+    async def page(self, path: str, **query: str) -> str:
+        """What a page says that is no JSON, such as `/readyz`; also one that says that something fails (5xx).
+
+        Raises Unavailable, NotFound and Refused as `call` does.
+        """
+        library, client = await self._connected()
+        try:
+            with _speaking(library, self.deadline):
+                async with asyncio.timeout(self.deadline):
+                    answer = await client.call_api(
+                        path, "GET", query_params=list(query.items()), auth_settings=["BearerToken"],
+                        _preload_content=False, _return_http_data_only=True,
+                    )  # fmt: skip
+                    return str((await answer.read()).decode(errors="replace"))
+        except _Failed as failed:
+            if failed.status < 500:
+                raise failed.said(()) from None
+            return failed.text
+
     async def _once(self, ask: Callable[[Any, Any], Awaitable[Any]]) -> dict[str, Any]:
         library, client = await self._connected()
         try:
@@ -189,6 +208,11 @@ class _Failed(Exception):
         super().__init__(error.status)
         self.status: int = error.status
         self._body, self._headers = error.body, error.headers
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return self._body.decode(errors="replace") if isinstance(self._body, bytes) else str(self._body or "")
 
     def said(self, hide: tuple[str, ...]) -> Unavailable | Refused | NotFound:
         """As an error of ours."""

@@ -25,7 +25,7 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 async def recent(
-    connection: Connection, pods: Sequence[Json], since: timedelta, contains: str, most: int
+    connection: Connection, pods: Sequence[Json], since: timedelta, contains: Sequence[str], most: int
 ) -> list[LogLine]:
     """The newest `most` lines of every container, oldest first. Raises NeighbourError when none could be read."""
     newest, room = _Newest(most), asyncio.Semaphore(AT_ONCE)
@@ -55,7 +55,7 @@ async def recent(
 
 
 def _asked(
-    pod: Json, container: str, since: timedelta, contains: str, most: int
+    pod: Json, container: str, since: timedelta, contains: Sequence[str], most: int
 ) -> Callable[[Any, Any], Awaitable[Any]]:
     options: dict[str, Any] = {
         "container": container,
@@ -102,7 +102,7 @@ class _Newest:
 class _Reader:
     """Cuts one container's stream into lines, and keeps those that are wanted."""
 
-    def __init__(self, pod: str, container: str, order: int, contains: str, newest: _Newest) -> None:
+    def __init__(self, pod: str, container: str, order: int, contains: Sequence[str], newest: _Newest) -> None:
         self._pod, self._container, self._order, self._contains = pod, container, order, contains
         self._newest = newest
         self._held = b""
@@ -134,7 +134,7 @@ class _Reader:
             self._at = datetime.fromisoformat(stamp)
         except ValueError:
             text = f"{stamp} {text}"  # without an instant: it belongs to the line before
-        if self._contains in text:
+        if not self._contains or any(word in text for word in self._contains):
             self._keep(f"{text} …" if len(raw) >= LONGEST else text, self._at)
 
     def _keep(self, text: str, at: datetime) -> None:

@@ -13,6 +13,7 @@ from bot.tools import Pod, Rollout, Service, Workload, WorkloadKind
 
 Json = Mapping[str, Any]
 
+MIRROR = "kubernetes.io/config.mirror"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 REVISION = "deployment.kubernetes.io/revision"
 HASH, SET_HASH = "pod-template-hash", "controller-revision-hash"
@@ -68,14 +69,25 @@ def is_ending(thing: Json) -> bool:
 
 def controller(thing: Json) -> tuple[str, str]:
     """(kind, uid) of what made it and keeps it; empty strings for nobody."""
+    owner = _owner(thing)
+    return str(owner.get("kind", "")), str(owner.get("uid", ""))
+
+
+def _owner(thing: Json) -> Json:
     owners = dig(thing, "metadata", "ownerReferences") or []
-    return next(((str(one["kind"]), str(one["uid"])) for one in owners if one.get("controller")), ("", ""))
+    return next((one for one in owners if one.get("controller")), {})
+
+
+def instant(thing: Json, *path: str) -> datetime | None:
+    """An instant, None when it is left out."""
+    text = dig(thing, *path)
+    return datetime.fromisoformat(text) if text else None
 
 
 def pod(thing: Json) -> Pod:
     """One pod, with the state that kubectl would show."""
     state, why = _state(thing)
-    started = dig(thing, "status", "startTime")
+    kind, uid = controller(thing)
     return Pod(
         namespace=str(dig(thing, "metadata", "namespace") or ""),
         name=name_of(thing),
@@ -86,7 +98,15 @@ def pod(thing: Json) -> Pod:
         state=state,
         why=why,
         restarts=sum(number(one, "restartCount") for one in dig(thing, "status", "containerStatuses") or []),
-        started_at=datetime.fromisoformat(started) if started else None,
+        started_at=instant(thing, "status", "startTime"),
+        phase=dig(thing, "status", "phase") or "Unknown",
+        created_at=instant(thing, "metadata", "creationTimestamp"),
+        ends_at=instant(thing, "metadata", "deletionTimestamp"),
+        owner_kind=kind,
+        owner=str(_owner(thing).get("name", "")),
+        owner_uid=uid,
+        finalizers=tuple(dig(thing, "metadata", "finalizers") or ()),
+        mirror=MIRROR in notes_of(thing),
     )
 
 
@@ -97,9 +117,19 @@ def is_over(thing: Json) -> bool:
 
 def is_ready(thing: Json) -> bool:
     """Ready, and not on its way out."""
-    return not is_ending(thing) and any(
-        one.get("type") == "Ready" and one.get("status") == "True" for one in dig(thing, "status", "conditions") or []
-    )
+    return not is_ending(thing) and has_condition(thing, "Ready")
+
+
+def has_condition(thing: Json, kind: str) -> bool:
+    """Whether that condition of it holds."""
+    conditions = dig(thing, "status", "conditions") or []
+    return any(one.get("type") == kind and one.get("status") == "True" for one in conditions)
+
+
+def seen_at(event: Json) -> str:
+    """When an event was seen last; those of some reporters have no other instant than that of the first time."""
+    times = (dig(event, "series", "lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next(filter(None, (*times, event.get("firstTimestamp"))), ""))
 
 
 def _state(thing: Json) -> tuple[str, str]:

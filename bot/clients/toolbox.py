@@ -16,7 +16,9 @@ from bot.clients.databases import PostgresDatabases
 from bot.clients.dns import DnsNames
 from bot.clients.kubernetes import Kubernetes
 from bot.clients.kubernetes_apply import KubernetesManifests
+from bot.clients.kubernetes_nodes import KubernetesNodes
 from bot.clients.kubernetes_policies import KubernetesPolicies
+from bot.clients.machines import Ec2Machines
 from bot.clients.objects import S3Objects
 from bot.clients.probes import Probes
 from bot.clients.records import EstateRecords
@@ -41,6 +43,8 @@ def toolbox(
         prober=Probes(session, cluster, names),
         databases=PostgresDatabases(),
         cluster=cluster,
+        nodes=KubernetesNodes(cluster.connection),
+        machines=Ec2Machines(),
         backups=S3Backups(),
         restorer=PsqlRestorer(),
         site=HttpSite(session),

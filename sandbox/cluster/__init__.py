@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sandbox.cluster.control import control, renew_leases
 from sandbox.cluster.controllers.desk import Desk
+from sandbox.cluster.deletion import delete
 from sandbox.cluster.environment import environment_of
 from sandbox.cluster.faults import Fault, Faults
 from sandbox.cluster.identity import server_context, write_kubeconfig
@@ -29,7 +30,7 @@ from sandbox.cluster.logs import Logs
 from sandbox.cluster.objects import Objects
 from sandbox.cluster.podstate import with_condition
 from sandbox.cluster.policies import Admit, enforce
-from sandbox.cluster.seed import NAMESPACE, seed
+from sandbox.cluster.seed import NAMESPACE, node, seed
 from sandbox.cluster.server import Rooms, Server
 from sandbox.cluster.store import Store
 from sandbox.cluster.subresources import Subresources
@@ -40,12 +41,17 @@ __all__ = ["Cluster", "Fault", "Faults", "Runner"]
 
 _log = logging.getLogger(__name__)
 
+LAPSE = 1.0
+"""Seconds until a node that says nothing is called not ready (40 in a real cluster)."""
+SILENT = "Kubelet stopped posting node status."
+
 
 class Cluster:
     """One cluster below `home`. `env`: of the api-server's container; `run`: who really runs the production pods with that
     `app` label (the others are played); `admit`: who keeps out whom the network policies keep out.
 
-    `pod_start`: seconds that a pod needs from its place on a node to its start. `url`, `kubeconfig` and `token` are known
+    `pod_start`: seconds that a pod needs from its place on a node to its start. `machines`: what a cloud calls the machine of
+    a node, and its address. `url`, `kubeconfig` and `token` are known
     at once; the kubeconfig is written at once, too, so that it can be handed on before anybody answers.
     """
 
@@ -58,6 +64,7 @@ class Cluster:
         admit: Admit | None = None,
         clock: Callable[[], float] = time.time,
         pod_start: float = 0.3,
+        machines: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         folder = home / "cluster"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,7 +106,8 @@ class Cluster:
         self._kubelet = Kubelet(self._desk, self.faults, logs, runner_of, pod_start)
         self._admit = admit
         self._tasks: list[asyncio.Task[None]] = []
-        seed(self.store, env, clock())
+        self._lapses: dict[str, asyncio.TimerHandle] = {}
+        seed(self.store, env, clock(), machines or {})
 
     @property
     def running(self) -> bool:
@@ -120,6 +128,8 @@ class Cluster:
 
     async def stop(self) -> None:
         """End everything; pods that really run are their host's to end. Raises what a controller died of."""
+        for lapse in self._lapses.values():
+            lapse.cancel()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -144,12 +154,44 @@ class Cluster:
                     await changed.wait()
 
     def set_node(self, name: str, *, ready: bool) -> None:
-        """A node falls silent, or comes back."""
-        now = self._desk.now
-        condition = {"type": "Ready", "status": "True" if ready else "Unknown", "reason": "KubeletReady"}
-        if not ready:
-            condition["reason"] = "NodeStatusUnknown"
-        self.store.edit(NODES, "", name, lambda changed: with_condition(changed, condition, now))
+        """A node falls silent, or comes back; its pods run on."""
+        said = {"reason": "KubeletReady"} if ready else {"reason": "NodeStatusUnknown", "message": SILENT}
+        self.set_condition(name, "Ready", "True" if ready else "Unknown", **said)
+        if not ready and (node := self.store.find(NODES, "", name)) is not None:
+            self._desk.record(NODES, node, "NodeNotReady", f"Node {name} status is now: NodeNotReady", warning=True)
+
+    def set_condition(self, node: str, kind: str, status: str, **said: str) -> None:
+        """Set one condition of a node; nothing happens when there is no such node."""
+        condition, now = {"type": kind, "status": status, **said}, self._desk.now
+        self.store.edit(NODES, "", node, lambda changed: with_condition(changed, condition, now))
+
+    def kill_node(self, name: str) -> None:
+        """Its machine dies: its containers end at once, nobody ends its pods, and LAPSE seconds later it is not ready."""
+        if name in self._kubelet.dead:
+            return
+        self._kubelet.dead.add(name)
+        self.store.wake()
+        loop = asyncio.get_running_loop()
+        self._lapses[name] = loop.call_later(LAPSE, lambda: self.set_node(name, ready=False))
+
+    def revive_node(self, name: str) -> None:
+        """Its machine runs again, and starts its pods anew."""
+        if (lapse := self._lapses.pop(name, None)) is not None:
+            lapse.cancel()
+        self._kubelet.dead.discard(name)
+        self.set_node(name, ready=True)
+
+    def join(self, name: str, provider: str = "", address: str = "") -> None:
+        """A new node."""
+        self.store.create(NODES, node(name, self._desk.now, provider, address))
+
+    def hang(self, name: str) -> bool:
+        """A pod of production begins to end, with a second of grace, and never finishes. Whether there is one."""
+        pod = self.store.find(PODS, NAMESPACE, name)
+        if pod is not None:
+            self.faults.hanging.add(pod["metadata"]["uid"])
+            delete(self.store, PODS, pod, self._desk.clock(), 1)
+        return pod is not None
 
 
 def _tell_end(task: asyncio.Task[None]) -> None:

@@ -26,13 +26,15 @@ class Faults:
     `down`: every connection is cut, open watches too. `slow`: seconds added to every call. `fail`: which calls fail,
     by "patch deployments", "writes" or "*", tried in that order; verbs are get, list, watch, create, update, patch,
     delete, a subresource is "create pods/eviction". `crashing`: names of `app` labels whose containers end at once.
-    `missing_images`: images that no registry has, beside those with the tag `missing`. `unhealthy`: failing checks of /readyz.
+    `missing_images`: images that no registry has, beside those with the tag `missing`. `hanging`: UIDs of pods that never
+    finish ending, as when a volume cannot be let go of. `unhealthy`: failing checks of /readyz.
     """
 
     slow: float = 0.0
     fail: dict[str, Fault] = field(default_factory=dict)
     crashing: set[str] = field(default_factory=set)
     missing_images: set[str] = field(default_factory=set)
+    hanging: set[str] = field(default_factory=set)
     unhealthy: set[str] = field(default_factory=set)
     on_change: Callable[[], None] = lambda: None
     _down: bool = False
@@ -63,6 +65,6 @@ class Faults:
     def clear(self) -> None:
         """Everything works again."""
         self.slow = 0.0
-        for switched in (self.fail, self.crashing, self.missing_images, self.unhealthy):
+        for switched in (self.fail, self.crashing, self.missing_images, self.hanging, self.unhealthy):
             switched.clear()
         self.down = False

@@ -61,6 +61,8 @@ class Kubelet:
     def __post_init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._addresses = iter(range(2, 65_000))
+        self.dead: set[str] = set()
+        """Nodes whose machine is off."""
 
     @property
     def store(self) -> Store:
@@ -91,8 +93,9 @@ class Kubelet:
 
     def _alive(self, pod: Object) -> bool:
         """Whether the pod's node is there and well."""
-        node = self.store.find(NODES, "", pod["spec"].get("nodeName") or "")
-        return node is not None and is_true(node, "Ready")
+        name = pod["spec"].get("nodeName") or ""
+        node = self.store.find(NODES, "", name)
+        return node is not None and name not in self.dead and is_true(node, "Ready")
 
     def _now(self, pod: Object) -> Object | None:
         """The pod as it is; None when it is gone, or another one of its name stands there."""
@@ -104,26 +107,48 @@ class Kubelet:
         """The whole life of a pod, from placed to gone."""
         name = pod["metadata"]["name"]
         with self.store.listening() as changed:
-            running = asyncio.create_task(self._run(pod), name=f"containers of {name}")
-            try:
-                while (now := self._now(pod)) is not None and not now["metadata"].get("deletionTimestamp"):
-                    if running.done():
-                        running.result()
+            while not self._ends(pod):
+                if self._off(pod):
                     changed.clear()
                     await changed.wait()
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-            self.desk.record(PODS, pod, "Killing", f"Stopping container {_first(pod)['name']}")
-            if (runner := self.runner_of(pod)) is not None:
-                with contextlib.suppress(Exception):  # what a host cannot end any more has ended
-                    await runner.stop(name)
-            while (now := self._now(pod)) is not None and not self._alive(now):
+                    continue
+                await self._contained(pod, changed)
+                if not self._off(pod):
+                    self.desk.record(PODS, pod, "Killing", f"Stopping container {_first(pod)['name']}")
+                if (runner := self.runner_of(pod)) is not None:
+                    with contextlib.suppress(Exception):  # what a host cannot end any more has ended
+                        await runner.stop(name)
+            while (now := self._now(pod)) is not None and not self._lets_go(now):
                 changed.clear()
                 await changed.wait()
         if now is not None:
             self._let_go(now)
         self.logs.forget(name)
+
+    def _ends(self, pod: Object) -> bool:
+        """Whether it is gone, or asked to go."""
+        now = self._now(pod)
+        return now is None or bool(now["metadata"].get("deletionTimestamp"))
+
+    def _off(self, pod: Object) -> bool:
+        return pod["spec"].get("nodeName") in self.dead
+
+    def _lets_go(self, pod: Object) -> bool:
+        """Whether a pod that has ended may go: a node that is not well says nothing about it, and some hang."""
+        return self._alive(pod) and pod["metadata"]["uid"] not in self.faults.hanging
+
+    async def _contained(self, pod: Object, changed: asyncio.Event) -> None:
+        """Run its containers until it has to end, or its machine is off."""
+        running = asyncio.create_task(self._run(pod), name=f"containers of {pod['metadata']['name']}")
+        try:
+            while not self._ends(pod) and not self._off(pod):
+                if running.done():
+                    running.result()
+                changed.clear()
+                await changed.wait()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     def _let_go(self, pod: Object) -> None:
         meta = pod["metadata"]

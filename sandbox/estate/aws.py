@@ -18,7 +18,7 @@ from moto.route53.models import route53_backends
 from moto.s3.models import s3_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox.estate import accesslog, rotation
+from sandbox.estate import accesslog, machines, rotation
 
 Answer = Iterable[bytes]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Answer]
@@ -73,7 +73,7 @@ def main(port: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS)
     zone("Z0PRACTICE", "valuecanvas.com.")
     rotation.seed()
-    app = accesslog.logged(rotation.rotating(dated(DomainDispatcherApplication(create_backend_app))))
+    app = accesslog.logged(machines.seeded(rotation.rotating(dated(DomainDispatcherApplication(create_backend_app)))))
     server: BaseWSGIServer | None = open_at(port, app)
     while (order := signal.sigwait(ORDERS)) in (signal.SIGUSR1, signal.SIGUSR2):
         if order == signal.SIGUSR1 and server is not None:

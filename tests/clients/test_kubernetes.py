@@ -48,7 +48,7 @@ async def test_pods_say_what_kubectl_would(bot: Kubernetes, cluster: Cluster) ->
     assert {pod.node for pod in pods} <= {node["metadata"]["name"] for node in cluster.store.list(NODES)}
     assert all(pod.started_at is not None for pod in pods)
     assert [pod.name for pod in await bot.pods(HERE)] == sorted(
-        pod["metadata"]["name"] for pod in cluster.store.list(PODS)
+        pod["metadata"]["name"] for pod in cluster.store.list(PODS, HERE)
     )
     assert await bot.pods("nowhere") == []
 
@@ -165,7 +165,7 @@ async def test_long_lists_come_in_pages(cluster: Cluster) -> None:
     """Every page is read."""
     bot = Kubernetes({"KUBECONFIG": str(cluster.kubeconfig)}, page=2)
     try:
-        assert len(await bot.pods(HERE)) == len(cluster.store.list(PODS)) == 6
+        assert len(await bot.pods(HERE)) == len(cluster.store.list(PODS, HERE)) == 6
     finally:
         await bot.aclose()
 

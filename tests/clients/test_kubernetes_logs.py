@@ -36,7 +36,7 @@ async def test_lines_of_all_pods_in_the_order_in_which_they_were_written(stage: 
     write(stage, one, [f"{day}1.000001Z llm call failed", f"{day}3.5Z llm call succeeded", f'{day}5Z {{"a": true}}'])
     write(stage, two, [f"{day}2Z llm: retry", f"{day}3.25Z ready"])
 
-    async def texts(**options: str | int) -> list[str]:
+    async def texts(**options: list[str] | int) -> list[str]:
         found = await stage.bot.logs(HERE, "app=api-server", since=HOUR, **options)  # type: ignore[arg-type]
         assert {line.container for line in found} == {"api-server"}
         return [line.text for line in found if line.text != "api-server started"]
@@ -44,8 +44,9 @@ async def test_lines_of_all_pods_in_the_order_in_which_they_were_written(stage: 
     everything = ["llm call failed", "llm: retry", "ready", "llm call succeeded", '{"a": true}']
     assert await texts() == everything
     assert await texts(most=2) == everything[-2:]
-    assert await texts(contains="llm") == ["llm call failed", "llm: retry", "llm call succeeded"]
-    assert await texts(contains="llm", most=1) == ["llm call succeeded"]
+    assert await texts(contains=["llm"]) == ["llm call failed", "llm: retry", "llm call succeeded"]
+    assert await texts(contains=["retry", "ready"]) == ["llm: retry", "ready"]
+    assert await texts(contains=["llm"], most=1) == ["llm call succeeded"]
     assert await stage.bot.logs(HERE, "app=nobody", since=HOUR) == []
 
 

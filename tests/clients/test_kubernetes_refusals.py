@@ -229,7 +229,10 @@ async def test_a_passed_deadline_is_stuck(stage: Stage) -> None:
     found = await stuck(stage, "frontend")
     assert (found.done, found.stuck) == (False, 'Deployment "frontend" has timed out progressing.')
     pods = await stage.bot.pods(HERE, "app=frontend")
-    assert {(pod.state, pod.why) for pod in pods if not pod.ready} == {("Pending", "no node is ready and takes pods")}
+    (waiting,) = [pod for pod in pods if not pod.ready]
+    assert waiting.state == "Pending"
+    assert waiting.why.startswith("0/3 nodes are available: 3 node(s) were unschedulable.")
+    assert await stage.bot.last_warning(waiting) == waiting.why
 
 
 async def test_a_rollout_that_somebody_else_took_over(stage: Stage) -> None:

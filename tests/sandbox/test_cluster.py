@@ -70,7 +70,7 @@ async def test_pages_and_selectors(stage: Stage) -> None:
     rest = await stage.core.list_namespaced_pod(HERE, limit=4, _continue=going_on(page))
     names = [pod.metadata.name for pod in page.items + rest.items]
     assert (len(page.items), page.metadata.remaining_item_count, going_on(rest)) == (4, 2, None)
-    assert names == sorted(pod["metadata"]["name"] for pod in stage.cluster.store.list(PODS))
+    assert names == sorted(pod["metadata"]["name"] for pod in stage.cluster.store.list(PODS, HERE))
     for selector, count in (
         ("app in (redis,frontend)", 3),
         ("app!=api-server", 3),

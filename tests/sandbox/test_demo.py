@@ -152,13 +152,14 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
     async with aiohttp.ClientSession() as client, client.get(f"{demo.url()}/panel/state") as response:
         states = {part["name"]: part["state"] for part in (await response.json())["parts"]}
     up = ["postgres", "standby", "redis", "redis-replica", "s3", "cluster", "llm", "api", "pagerduty", "slack", "bot"]
-    up += ["outage", "dr"]
+    up += ["outage", "dr", "nodes"]
     assert states == {
         **dict.fromkeys(up, "up"),
         "data": "ok",
         "queries": "normal",
         "writer": "normal",
         "intruder": "normal",
+        "workloads": "normal",
         "dns": "normal",
         "terraform": "free",
     }

@@ -1,6 +1,6 @@
 """What store and engine tests start from: stores on one database, a clock that stands, an incident in the store."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,11 +28,11 @@ class Clock:
 
 
 @asynccontextmanager
-async def opened(conninfo: str, clock: Any) -> AsyncIterator[Store]:
+async def opened(conninfo: str, clock: Any, redact: Callable[[str], str] = str) -> AsyncIterator[Store]:
     """A store of a replica."""
-    store = Store(conninfo, clock)
-    await store.open()
+    store = Store(conninfo, clock, redact)
     try:
+        await store.open()
         yield store
     finally:
         await store.close()

@@ -28,7 +28,7 @@ from bot.rules import Case, run_rules_of
 from bot.run import Run, RunState
 from bot.store import Store
 from bot.store.runs import Runs
-from tests.store.given import opened, sql
+from tests.store.given import declared, opened, sql
 from tests.unit.given import estate, rules
 
 ANA, CHLOE, DEV, GRACE = (Person(f"U0{name.upper()}", name) for name in ("Ana", "Chloe", "Dev", "Grace"))
@@ -293,3 +293,17 @@ async def replica(database: str, scene: Scene, name: str = "one") -> AsyncIterat
             yield running
         finally:
             await running.stop(drain=0)
+
+
+@asynccontextmanager
+async def stage(database: str, world: World | None = None, *, engines: int = 1) -> AsyncIterator[Scene]:
+    """An open incident with a room, a recovery desk, and a replica that does the work."""
+    async with opened(database, wall_clock) as store:
+        await declared(store)
+        open_room(database)
+        scene = Scene(store, world or World())
+        if not engines:
+            yield scene
+            return
+        async with replica(database, scene):
+            yield scene

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bot.clock import wall_clock
-from bot.store import Store
+from tests.conftest import migrate
 from tests.postgres import TestPostgres
 
 GOLDEN = Path(__file__).with_name("schema.sql")
@@ -41,13 +40,6 @@ def dump(conninfo: str) -> str:
     ]
     kept = [re.sub(r"^(SET|\\un|--\n|-- Post).*\n?", "", text, flags=re.MULTILINE).strip() for text in objects]
     return "\n\n".join(sorted(kept)) + "\n"
-
-
-async def migrate(conninfo: str) -> None:
-    """All migrations, from zero."""
-    store = Store(conninfo, wall_clock)
-    await store.open()
-    await store.close()
 
 
 def main() -> None:

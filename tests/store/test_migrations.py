@@ -9,12 +9,11 @@ import psycopg
 import pytest
 
 import bot.store
-from bot.clock import wall_clock
 from bot.errors import ConfigError
-from bot.store import Store
 from bot.store.sql import load_migrations, load_queries
+from tests.conftest import migrate
 from tests.postgres import TestPostgres
-from tests.store.schema import GOLDEN, dump, migrate
+from tests.store.schema import GOLDEN, dump
 
 
 def numbers(conninfo: str) -> list[int]:
@@ -67,10 +66,8 @@ async def test_a_migration_is_done_whole_or_not_at_all(postgres: TestPostgres) -
     conninfo = postgres.at(postgres.create())
     with psycopg.connect(conninfo) as connection:
         connection.execute("create table reading (in_the_way text)")
-    store = Store(conninfo, wall_clock)
     with pytest.raises(psycopg.errors.DuplicateTable):
-        await store.open()
-    await store.close()
+        await migrate(conninfo)
     with psycopg.connect(conninfo) as connection:
         connection.execute("drop table reading")
         tables = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()

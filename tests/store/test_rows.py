@@ -93,15 +93,13 @@ async def test_the_timeline_is_a_chain_that_holds(database: str) -> None:
 
 async def test_a_secret_never_reaches_the_timeline(database: str) -> None:
     """Text and data of an entry are redacted before they are hashed and kept."""
-    store = Store(database, Clock(), lambda text: text.replace("hunter2", "[hidden]"))
-    await store.open()
-    case = await declared(store)
-    async with store.tx() as tx:
-        await tx.apply(note(await tx.case(1), "the password is hunter2", ANA, NOW))
-        await tx.record(case, Note("rung", "x", data={"reason": "hunter2", "level": 2}))
-    async with store.tx() as tx:
-        entries = await tx.entries(1)
-    await store.close()
+    async with opened(database, Clock(), lambda text: text.replace("hunter2", "[hidden]")) as store:
+        case = await declared(store)
+        async with store.tx() as tx:
+            await tx.apply(note(await tx.case(1), "the password is hunter2", ANA, NOW))
+            await tx.record(case, Note("rung", "x", data={"reason": "hunter2", "level": 2}))
+        async with store.tx() as tx:
+            entries = await tx.entries(1)
     assert [e.text for e in entries[-2:]] == ["the password is [hidden]", "x"]
     assert entries[-1].data == {"reason": "[hidden]", "level": 2}
     assert verify(entries).holds

@@ -368,8 +368,8 @@ async def scene(
             practice.env.update(environ)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         store = Store(database, wall_clock, max_size=3)
-        await store.open()
         stack.push_async_callback(store.close)
+        await store.open()
         if bot and not process:
             await stack.enter_async_context(bot_in_here({**practice.env, "BOT_DATABASE_URL": database}))
         it = Scene(practice, session, store, database)

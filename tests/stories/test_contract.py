@@ -33,7 +33,8 @@ from bot.errors import NotFound, NotNow, Unavailable
 from bot.estate import Estate as EstateFile
 from bot.estate import load
 from bot.tools import Backend
-from sandbox.cluster.kinds import POLICIES
+from sandbox.cluster.kinds import PODS, POLICIES
+from sandbox.cluster.objects import defaults
 from sandbox.practice import Part, Practice
 from tests.stories.scene import eventually
 from tests.unit.given import estate
@@ -52,10 +53,15 @@ ACTIONS: Mapping[str, Mapping[str, str]] = {
     "redis.restart": {},
     "cache.warmup": {},
     "redis.failover": {},
+    "pod.force-delete": {"pod": "fits-nowhere"},
+    "deployment.restart": {},
+    "deployment.scale": {"deployment": "frontend", "replicas": "3"},
+    "deployment.undo": {"deployment": "frontend"},
     "network.block": {"addresses": "203.0.113.0/25, 198.51.100.7"},
     "sessions.revoke": {},
     "secrets.rotate": {},
     "audit.enable": {},
+    "node.recover": {"node": "node-2"},
     "dns.failover": {},
     "infrastructure.rebuild": {},
 }
@@ -89,7 +95,11 @@ class Estate:
         }
         assert self.practice.dns is not None
         secret = await self.tools.secrets.describe(SECRET)
+        frontend = await cluster.workload("deployment", "production", "frontend")
         return {
+            "frontend": (frontend.replicas, frontend.env, workload.restarted_at, frontend.restarted_at),
+            "pending": [pod.uid for pod in await cluster.pods("production", "app=fits-nowhere")],
+            "nodes": {node.name: (node.uid, node.cordoned) for node in await self.tools.nodes.nodes()},
             "leads": await self.practice.dns.leads("api.valuecanvas.com."),
             "databases": self.databases(), "states": states, "caches": caches, "env": workload.env,
             "replicas": workload.replicas, "redis": redis.restarted_at, "versions": secret.versions,
@@ -155,10 +165,24 @@ async def at_work() -> AsyncIterator[Estate]:
         tools = toolbox(
             load(Path("estate.yml"), practice.env), cluster, session, wall_clock, practice.data, practice.env
         )
+        await _worked_on(practice, cluster)
         sleeping = asyncio.create_task(_sleep(practice.env["DATABASE_URL"]))
         yield Estate(practice, tools)
         sleeping.cancel()
         await asyncio.gather(sleeping, return_exceptions=True)
+
+
+async def _worked_on(practice: Practice, cluster: Kubernetes) -> None:
+    """A release of the frontend that could be taken back, and a pod that gets no node."""
+    assert practice.cluster is not None
+    meta = {"name": "fits-nowhere", "namespace": "production", "labels": {"app": "fits-nowhere"}}
+    container = {"name": "main", "image": "busybox", "resources": {"requests": {"cpu": "64"}}}
+    pod: Any = {"metadata": meta, "spec": {"containers": [container]}}
+    defaults(PODS, pod)
+    practice.cluster.store.create(PODS, pod)
+    frontend = await cluster.workload("deployment", "production", "frontend")
+    await cluster.set_env(frontend, "RELEASE", "2")
+    await practice.cluster.settled()
 
 
 async def _sleep(url: str) -> None:
@@ -213,6 +237,9 @@ async def test_steps_follow_from_the_facts(at_work: Estate, name: str) -> None:
         ("database.restore", 6),
         ("cache.raise", 2),
         ("redis.failover", 1),
+        ("deployment.scale", 2),
+        ("deployment.undo", 2),
+        ("node.recover", 2),
         ("dns.failover", 2),
     ],
 )
@@ -261,6 +288,11 @@ async def test_what_is_not_there_is_refused_by_name(at_work: Estate) -> None:
         ("database.cancel", {"pid": "1", "started_at": "2026-01-01T00:00:00+00:00"}, "is gone"),
         ("database.failover", {}, "still takes writes"),
         ("redis.restart", {"cache": "nothing"}, "no cache `nothing`"),
+        ("pod.force-delete", {"pod": "nothing"}, "no pod `nothing` in production"),
+        ("pod.force-delete", {"pod": "redis-0"}, "ready and serves"),
+        ("deployment.restart", {"deployment": "nothing"}, "no deployment `nothing` in production; .*`api-server`"),
+        ("deployment.scale", {"replicas": "3"}, "scaled to 3 already"),
+        ("deployment.undo", {"deployment": "frontend", "revision": "77"}, "frontend keeps no revision 77"),
         ("cache.raise", {"maxmemory": "900000gb"}, "more than the .* that the host of redis has"),
         ("cache.raise", {"maxmemory": "1mb"}, "that would evict keys"),
         ("cache.raise", {"maxmemory": "64mb", "policy": "noeviction"}, "and noeviction already"),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ SHIPPED = Path("estate.yml").read_text()
 
 @dataclass(frozen=True)
 class Sample:
-    """One way to use a verb: the words of the command, the same in its window, and what must be so before."""
+    """One way to use a verb: the words of the command, the same in its window, what must be so before, what the room reads."""
 
     words: str = ""
     window: Mapping[str, Any] = field(default_factory=dict)
@@ -31,19 +31,20 @@ class Sample:
 
 SAMPLES = {
     "ack": Sample(says="<@U0BEN> acknowledged here"),
-    "escalate": Sample("it grows", {"reason": "it grows"}, says="Ben Adler escalated: it grows"),
-    "hold": Sample("15m a fix is on its way", {"minutes": "15m", "reason": "a fix is on its way"}, says="holds the ladder"),
-    "resume": Sample(before="hold 15m a fix is on its way", says="resumed the ladder"),
+    "assign": Sample("scribe <@U0EVA>", {"role": "scribe", "person": "U0EVA"}, says="<@U0EVA> is *scribe*"),
+    "note": Sample("it began with the deploy", {"text": "it began with the deploy"}, says="<@U0BEN>: it began with"),
     "assess": Sample(says="*Assessment*"),
     "status": Sample("identified a bad deploy", {"status": "identified", "reason": "a bad deploy"}, says="*identified*: a bad"),
     "severity": Sample("P0 all of them", {"severity": "P0", "reason": "all of them"}, says="P1 → *P0*: all of them"),
-    "assign": Sample("scribe <@U0EVA>", {"role": "scribe", "person": "U0EVA"}, says="<@U0EVA> is *scribe*"),
-    "note": Sample("it began with the deploy", {"text": "it began with the deploy"}, says="<@U0BEN>: it began with"),
     "update": Sample("we are on it", {"text": "we are on it"}),
+    "escalate": Sample("it grows", {"reason": "it grows"}, says="Ben Adler escalated: it grows"),
+    "hold": Sample("15m a fix is on its way", {"minutes": "15m", "reason": "a fix is on its way"}, says="holds the ladder"),
+    "resume": Sample(says="resumed the ladder"),
     "resolve": Sample("rolled back", {"reason": "rolled back"}, says="*Resolved* by <@U0BEN> after"),
-    "reopen": Sample("it is back", {"reason": "it is back"}, before="resolve", says="*Reopened* by <@U0BEN>: it is back"),
+    "reopen": Sample("it is back", {"reason": "it is back"}, says="*Reopened* by <@U0BEN>: it is back"),
     "close": Sample(before="resolve"),
 }  # fmt: skip
+"""In an order in which each finds what it needs."""
 TOLD_ELSEWHERE = {"scenario", "aware", "notice", "notified"}
 """The verbs of a security incident: tests/stories/test_security.py."""
 
@@ -90,15 +91,16 @@ def test_every_verb_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "http"),
+    ("verbs", "http"),
     [
-        *(pytest.param(verb, False, id=verb) for verb in sorted(SAMPLES)),
-        *(pytest.param(verb, True, id=f"{verb} over http") for verb in ("ack", "hold", "assign", "close")),
+        pytest.param(tuple(SAMPLES), False, id="socket"),
+        pytest.param(("ack", "assign", "hold", "close"), True, id="http"),
     ],
 )
-async def test_a_command_a_command_from_outside_and_a_button_do_the_same(database: str, verb: str, http: bool) -> None:
+async def test_a_command_a_command_from_outside_and_a_button_do_the_same(
+    database: str, verbs: Sequence[str], http: bool
+) -> None:
     """Typed in the room, typed elsewhere with INC-n, and clicked: the same timeline, the same incident, said in the room."""
-    sample = SAMPLES[verb]
     async with scene(database, http=http) as it:
         rooms = []
         for number, title in enumerate(("alpha", "bravo", "delta"), start=1):
@@ -107,22 +109,30 @@ async def test_a_command_a_command_from_outside_and_a_button_do_the_same(databas
         for room in rooms:
             await it.board(room)
             await it.joined(room, "U0BEN")
-            if sample.before:
-                await it.ana.types(f"/incident {sample.before}", room)
-        await it.quiet()
-        marks = [len(await it.timeline(number)) for number in (1, 2, 3)]
-        await it.ben.types(f"/incident {verb} {sample.words}".strip(), rooms[0])
-        await it.ben.types(f"/incident {verb} INC-2 {sample.words}".strip(), GENERAL)
-        await press(it, rooms[2], 3, verb, sample.window)
-        for number, room in enumerate(rooms, start=1):
-            where = GENERAL if number == 2 else room
-            await it.ben.reads(where, VERBS[verb].done.format(id=f"INC-{number}"))
-            if sample.says:
-                await it.ben.reads(room, sample.says)
-        await it.quiet()
-        first, *others = [await state(it, number, mark) for number, mark in zip((1, 2, 3), marks, strict=True)]
-        assert first["entries"]
-        assert others == [first, first]
+        for verb in verbs:
+            await use(it, rooms, verb)
+
+
+async def use(it: Scene, rooms: Sequence[str], verb: str) -> None:
+    """One verb in the three ways, one on each of the incidents, which are alike before and must be after."""
+    sample = SAMPLES[verb]
+    if sample.before:
+        for room in rooms:
+            await it.ana.types(f"/incident {sample.before}", room)
+    await it.quiet()
+    marks = [len(await it.timeline(number)) for number in (1, 2, 3)]
+    await it.ben.types(f"/incident {verb} {sample.words}".strip(), rooms[0])
+    await it.ben.types(f"/incident {verb} INC-2 {sample.words}".strip(), GENERAL)
+    await press(it, rooms[2], 3, verb, sample.window)
+    for number, room in enumerate(rooms, start=1):
+        where = GENERAL if number == 2 else room
+        await it.ben.reads(where, VERBS[verb].done.format(id=f"INC-{number}"))
+        if sample.says:
+            await it.ben.reads(room, sample.says)
+    await it.quiet()
+    first, *others = [await state(it, number, mark) for number, mark in zip((1, 2, 3), marks, strict=True)]
+    assert first["entries"], verb
+    assert others == [first, first], verb
 
 
 async def test_a_window_says_what_is_wrong_under_its_field(database: str) -> None:

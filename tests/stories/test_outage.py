@@ -27,7 +27,8 @@ from sandbox.cluster.faults import Fault
 from sandbox.estate.dns import PRIMARY
 from sandbox.practice import Part, Practice
 from tests.stories.scene import scene
-from tests.stories.wire import CHANGE, FAULTS, How, Wire, carried_out, wire_to
+from tests.stories.steps import FAULTS, carried_out
+from tests.stories.wire import CHANGE, How, Wire, wire_to
 
 
 async def test_old_data_at_the_dr_site_leaves_break_glass_only(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

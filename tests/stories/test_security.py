@@ -163,10 +163,10 @@ def _is(condition: Any) -> Any:
 
 
 async def test_awareness_moves_backwards_and_reminders_come(database: str) -> None:
-    """Corrected by forty hours the half of GDPR's limit has passed: the room is told at once, once, with buttons."""
+    """Corrected by 39.5 hours the half of GDPR's limit has passed: the room is told at once, once, with buttons."""
     async with scene(database) as it:
         room = await it.declares("P2 unauthorized access to the api")
-        await it.ana.types("/incident aware 40h ago", room)
+        await it.ana.types("/incident aware 2370m ago", room)
         due = await it.ana.reads(room, "1 d 8 h left")
         find_action(due, "incident_notice", "1:gdpr")
         await it.ana.types("/incident aware 1h ago", room)

@@ -22,7 +22,8 @@ from bot.errors import Unavailable
 from bot.estate import load
 from sandbox.estate.s3 import EVIDENCE
 from sandbox.practice import Part, Practice
-from tests.stories.wire import FAULTS, How, Wire, carried_out, wire_to
+from tests.stories.steps import FAULTS, carried_out
+from tests.stories.wire import How, Wire, wire_to
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "cluster", "s3")
 CATALOG = Catalogue(CATALOGUE)

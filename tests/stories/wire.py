@@ -1,7 +1,7 @@
-"""The way to AWS, which fails when told to; faults of the cluster; and a run's own way with a step that failed."""
+"""The way to AWS, which fails when told to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,17 +10,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.action import Step
-from bot.errors import Unavailable
-from sandbox.cluster.faults import Fault
 from sandbox.doors import Door, listen
 from sandbox.practice import Practice
 
-FAULTS = {
-    "429": Fault(429, "slow down", "TooManyRequests", times=1, retry_after=0),
-    "500": Fault(500, "etcdserver: request timed out", times=1),
-    "lost": Fault(times=1, lost=True),
-}
 CHANGE = "POST  /2013-04-01/hostedzone/Z0PRACTICE/rrset"
 """A change of records, as the wire names it."""
 How = Literal["429", "500", "throttled", "lost", "silent"]
@@ -93,19 +85,3 @@ async def wire_to(practice: Practice, patch: pytest.MonkeyPatch) -> AsyncIterato
         yield wire
     finally:
         await door.close()
-
-
-async def carried_out(steps: Sequence[Step]) -> int:
-    """As a run does it: after an error the step is asked before it is done again. How often something was Unavailable."""
-    failed = 0
-    for step in steps:
-        for _ in range(4):
-            try:
-                await step.do(lambda _detail: None)
-                break
-            except Unavailable:
-                failed += 1
-                assert step.done is not None
-                if await step.done():
-                    break
-    return failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.cluster.controllers.desk import Desk, share, template_hash
 from sandbox.cluster.deletion import delete, owned
 from sandbox.cluster.kinds import DAEMON_SETS, NODES, PODS, STATEFUL_SETS, Object
-from sandbox.cluster.podstate import is_active, is_ready, is_true
+from sandbox.cluster.podstate import is_active, is_ready
 
 REVISION = "controller-revision-hash"
 
@@ -127,12 +127,3 @@ def sync_daemon_sets(desk: Desk) -> None:
                 "numberUnavailable": len(nodes) - ready,
             },
         )
-
-
-def schedulable(node: Object) -> bool:
-    """Whether new pods may go there."""
-    return (
-        is_true(node, "Ready")
-        and not node["spec"].get("unschedulable")
-        and not node["metadata"].get("deletionTimestamp")
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.cluster.controllers.desk import Desk, reference_to, share
-from sandbox.cluster.controllers.ordered import schedulable
+from sandbox.cluster.controllers.scheduling import against_node, unplaced
 from sandbox.cluster.deletion import owner_of
 from sandbox.cluster.kinds import (
     AUTOSCALERS,
@@ -17,7 +17,7 @@ from sandbox.cluster.kinds import (
     STATEFUL_SETS,
     Object,
 )
-from sandbox.cluster.podstate import is_active, is_ready, is_true, with_condition
+from sandbox.cluster.podstate import condition, is_active, is_ready, is_true, with_condition
 from sandbox.cluster.selectors import selected
 
 
@@ -136,25 +136,29 @@ def sync_autoscalers(desk: Desk) -> None:
 
 
 def schedule(desk: Desk) -> None:
-    """Give each pod without a node the emptiest one; without any it waits."""
-    nodes = [node["metadata"]["name"] for node in desk.store.list(NODES) if schedulable(node)]
+    """Give each pod without a node the emptiest one that has room; without any it waits."""
+    nodes = desk.store.list(NODES)
     for pod in desk.store.list(PODS):
         if pod["spec"].get("nodeName") or not is_active(pod):
             continue
         meta = pod["metadata"]
-        node = _emptiest(nodes, [other for other in desk.store.list(PODS) if is_active(other)], pod)
+        others = [other for other in desk.store.list(PODS) if is_active(other)]
+        against = {one["metadata"]["name"]: against_node(one, others, pod) for one in nodes}
+        node = _emptiest([name for name, why in against.items() if not why], others, pod)
+        why = unplaced(against.values())
 
-        def change(changed: Object, node: str | None = node) -> None:
+        def change(changed: Object, node: str | None = node, why: str = why) -> None:
             found: Object = {"type": "PodScheduled", "status": "True"}
             if node is None:
-                found = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-                found["message"] = "no node is ready and takes pods"
+                found = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
             else:
                 changed["spec"]["nodeName"] = node
             with_condition(changed, found, desk.now)
 
         desk.store.edit(PODS, meta["namespace"], meta["name"], change)
-        if node is not None:
+        if node is None and (condition(pod, "PodScheduled") or {}).get("message") != why:
+            desk.record(PODS, pod, "FailedScheduling", why, warning=True)
+        elif node is not None:
             said = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
             desk.record(PODS, pod, "Scheduled", said)
 

@@ -1,0 +1,77 @@
+"""Runs whose replica dies or freezes: another one takes them up where they were, or says that nobody can tell."""
+
+import asyncio
+
+import pytest
+
+from bot.run import RunState
+from tests.store.given import sql
+from tests.store.levers import CHLOE, PEOPLE, World, replica, stage, until
+
+
+@pytest.mark.parametrize("lever", ["a", "b", "c"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_another_replica_takes_it_up_where_it_was(database: str, lever: str, moment: str) -> None:
+    """The process ends in the middle of a step: the next one asks whether it happened, and no lever is pulled twice."""
+    async with stage(database, World(stop_at=f"{moment} {lever}"), engines=0) as it:
+        async with replica(database, it, "one"):
+            number = await it.asks()
+            await it.approves(number, CHLOE)
+            await it.world.reached.wait()
+        it.world.stop_at = ""
+        async with replica(database, it, "two"):
+            await it.becomes(number, RunState.SUCCEEDED)
+        assert it.world.did == {"a": 1, "b": 1, "c": 1}
+        assert (await it.run(number)).epoch == 2
+
+
+async def test_a_step_that_cannot_be_probed_ends_as_unknown(database: str) -> None:
+    """The process ends in the middle of a step that nobody can ask about: it is not repeated."""
+    async with stage(database, World(stop_at="before b", blind=True), engines=0) as it:
+        async with replica(database, it, "one"):
+            number = await it.asks()
+            await it.approves(number, CHLOE)
+            await it.world.reached.wait()
+        it.world.stop_at = ""
+        async with replica(database, it, "two"):
+            run = await it.becomes(number, RunState.UNKNOWN)
+        assert "nobody can tell whether “Pull b” happened" in run.outcome
+        assert it.world.did == {"a": 1}
+
+
+async def test_an_undo_is_taken_up_too(database: str) -> None:
+    """A process that ends while it undoes is followed by one that goes on."""
+    async with stage(database, engines=0) as it:
+        async with replica(database, it, "one"):
+            number = await it.asks()
+            await it.approves(number, CHLOE)
+            await it.becomes(number, RunState.SUCCEEDED)
+        await it.says("undo", number, CHLOE)
+        async with replica(database, it, "two"):
+            await it.becomes(number, RunState.UNDONE)
+        assert it.world.on == set()
+
+
+async def test_a_frozen_process_is_overtaken_and_stops(database: str) -> None:
+    """Its lease is ended by the one that takes over: waking, it does nothing more, and writes nothing."""
+    async with stage(database, World(stop_at="before b"), engines=0) as it, replica(database, it, "one"):
+        number = await it.asks()
+        await it.approves(number, CHLOE)
+        await it.world.reached.wait()
+        it.world.stop_at = ""
+        # As if its beat had stopped: everything that it holds is free.
+        await asyncio.to_thread(
+            sql, database, "update replica set beat_at = now() - interval '1 minute' where id <> %s", PEOPLE
+        )
+        await asyncio.to_thread(sql, database, "update effect set state = 'waiting', holder = null where kind = 'run'")
+        async with replica(database, it, "two"):
+            run = await it.becomes(number, RunState.SUCCEEDED)
+        await until(_nobody_works)  # it wakes, and finds its lease gone
+        it.world.go_on.set()
+        await asyncio.sleep(0)
+        assert run.epoch == 2
+        assert it.world.did == {"a": 1, "b": 1, "c": 1}
+
+
+async def _nobody_works() -> bool:
+    return not any(task.get_name() == "run" for task in asyncio.all_tasks())
