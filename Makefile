@@ -48,6 +48,7 @@ chaos: install
 	@$(BIN)/python -m tests.crash.chaos --of switchover --points 30
 	@$(BIN)/python -m tests.crash.chaos --of restore --points 40
 	@$(BIN)/python -m tests.crash.chaos --of rotate --points 20
+	@$(BIN)/python -m tests.crash.chaos --of node --points 20
 	@$(BIN)/python -m tests.crash.chaos --of dns --points 10
 	@$(BIN)/python -m tests.crash.chaos --of rebuild --points 20
 	@$(BIN)/python -m tests.crash.chaos --of undo-restore --points 20

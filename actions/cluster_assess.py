@@ -35,7 +35,7 @@ class Assess(Observation):
     async def look(self, tools: Tools) -> Findings:
         of = tools.nodes
         nodes, pods, events, plane, usage = await asyncio.gather(
-            _or_why(of.nodes()), _or_why(of.pods()), _or_why(of.events(EVENTS_READ)),
+            _or_why(of.nodes()), _or_why(tools.cluster.pods("")), _or_why(of.events(EVENTS_READ)),
             _or_why(of.control_plane()), _or_why(of.usage()),
         )  # fmt: skip
         now = tools.clock()
@@ -43,7 +43,8 @@ class Assess(Observation):
         lines = [
             *_nodes(nodes, {} if isinstance(usage, str) else usage, now),
             *([Finding(f"usage: unknown, {usage}")] if isinstance(usage, str) else []),
-            *(Finding(text) for text in (*_pods(pods), *_plane(plane, now), *_events(events))),
+            *_pods(pods),
+            *(Finding(text) for text in (*_plane(plane, now), *_events(events))),
         ]
         if isinstance(nodes, str):
             return Findings(f"unknown: {nodes}", lines)
@@ -97,15 +98,16 @@ def _offers(node: Node) -> Sequence[Offer]:
     return (Offer(f"Plan to replace {node.name}", "node.recover", {"node": node.name}),)
 
 
-def _pods(pods: Sequence[Pod] | str) -> list[str]:
+def _pods(pods: Sequence[Pod] | str) -> list[Finding]:
     if isinstance(pods, str):
-        return [f"pods: unknown, {pods}"]
+        return [Finding(f"pods: unknown, {pods}")]
     found = unhealthy(pods)
     if not found:
-        return [f"pods: all {len(pods)} are well"]
+        return [Finding(f"pods: all {len(pods)} are well")]
     lines = [_pod(pod) for pod in found[:PODS_SHOWN]]
     more = len(found) - PODS_SHOWN
-    return lines + ([f"{more} more pods that are not healthy"] if more > 0 else [])
+    lines += [f"{more} more pods that are not healthy"] if more > 0 else []
+    return [*map(Finding, lines[:-1]), Finding(lines[-1], (Offer("What the pods wait for", "pods.pending"),))]
 
 
 def _pod(pod: Pod) -> str:

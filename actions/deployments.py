@@ -15,7 +15,7 @@ from bot.estate import Estate
 from bot.incident import Scenario
 from bot.tools import Workload
 
-MOST_CHOICES = 100
+MOST_CHOICES, LONGEST_CHOICE = 100, 75
 
 
 class OnDeployment(Action[Facts], Generic[Facts]):
@@ -31,15 +31,24 @@ class OnDeployment(Action[Facts], Generic[Facts]):
 
     @classmethod
     async def choices(cls, field_name: str, tools: Tools) -> Sequence[tuple[str, str]]:
-        if field_name != "deployment":
+        cluster = tools.estate.cluster
+        if field_name != "deployment" or cluster is None:
             return ()
-        cluster = cluster_of(tools.estate)
-        known = [one.name for one in cluster.deployments]
-        found = sorted(await tools.cluster.deployments(cluster.namespace), key=lambda d: (d.name not in known, d.name))
-        return [(one.name, f"{one.name}, {one.ready} of {one.replicas} ready") for one in found[:MOST_CHOICES]]
+        rank = {one.name: number for number, one in enumerate(cluster.deployments)}
+        seen = await tools.cluster.deployments(cluster.namespace)
+        seen = sorted(
+            (d for d in seen if len(d.name) <= LONGEST_CHOICE), key=lambda d: (rank.get(d.name, len(rank)), d.name)
+        )
+        return [(one.name, f"{one.name}, {one.ready} of {one.replicas} ready") for one in seen[:MOST_CHOICES]]
 
     def target(self, estate: Estate) -> str:
         return f"deployment {name_of(estate, self.deployment)} in {cluster_of(estate).namespace}"
+
+    def locks(self, estate: Estate) -> Sequence[str]:
+        # A restore has stopped its writers, and a failover moves them: nobody may start them again meanwhile.
+        name = name_of(estate, self.deployment)
+        fed = [d.name for d in estate.databases if d.application and d.application.deployment == name]
+        return (self.target(estate), *(f"database {one}" for one in fed))
 
     async def seen(self, tools: Tools) -> Workload:
         """The deployment as it is now. Raises NotFound and NotNow: a paused one takes a change and does nothing."""
@@ -212,11 +221,12 @@ class Scale(OnDeployment[ScaleFacts]):
             seen = await found(tools, name, facts.uid)
             return seen is not None and seen.replicas == facts.replicas
 
-        async def back(_progress: Progress) -> None:
+        async def back(progress: Progress) -> None:
             seen = await same(tools, name, facts.uid)
             if seen.replicas not in (facts.before, facts.replicas):
                 raise Refused(f"Somebody scaled {name} to {seen.replicas} meanwhile; it was left alone.", "Changed")
             await tools.cluster.scale(seen, facts.before, remember)
+            await waiting(tools, name).do(progress)
 
         by_hand = f"kubectl scale deployment/{name} --replicas={facts.replicas}"
         return Step(f"Scale {name} to {facts.replicas}", scale, scaled, back, by_hand=by_hand), waiting(tools, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from bot.errors import NotFound
 from bot.estate import Estate
 from bot.incident import Scenario
 from bot.redact import redact
+from bot.tools import LogLine
 
 MOST, LONGEST = 30, 200
 MOST_WORDS = 10
@@ -53,19 +55,21 @@ class Errors(Observation):
         if not pods:
             raise NotFound(f"No pod in {namespace} has the labels `{selector}`.")
         found = await tools.cluster.logs(namespace, selector, since=self.since, contains=words, most=MOST + 1)
-        # Before they are cut: half a secret is recognised by nobody.
-        shown = [f"{one.pod}: {cut(redact(one.text, tools.estate.secrets()))}" for one in found[-MOST:]]
-        lines = shown[::-1]  # a card that is too long is cut at its end
-        wanted = " or ".join(words)
-        if not lines:
-            return Findings(
-                f"No line with {wanted} in the last {span}", [Finding(f"looked at: {_looked(selector, len(pods))}")]
-            )
-        many = f"the newest {MOST} lines" if len(found) > MOST else f"{len(lines)} line{'s' * (len(lines) != 1)}"
-        return Findings(
-            f"{many} with {wanted} in the last {span}",
-            [Finding(f"of {_looked(selector, len(pods))}"), *map(Finding, lines)],
-        )
+        return findings(found, words, f"the last {span}", _looked(selector, len(pods)), tools.estate)
+
+
+def findings(found: Sequence[LogLine], words: Sequence[str], span: str, looked: str, estate: Estate) -> Findings:
+    """The lines as they are shown, newest first: a card that is too long is cut at its end. A line without any of the words
+    says that a log could not be read."""
+    hits = [one for one in found if any(word in one.text for word in words)]
+    # Before they are cut: half a secret is recognised by nobody.
+    shown = [f"{one.pod}: {cut(redact(one.text, estate.secrets()))}" for one in reversed(hits[-MOST:])]
+    unread = [f"unknown: {one.pod}: {cut(redact(one.text, estate.secrets()))}" for one in found if one not in hits]
+    wanted = " or ".join(words)
+    many = f"the newest {MOST} lines" if len(hits) > MOST else f"{len(hits)} line{'s' * (len(hits) != 1)}"
+    headline = f"{many} with {wanted} in {span}, newest first" if hits else f"No line with {wanted} in {span}"
+    headline += ", as far as the logs could be read" if unread else ""
+    return Findings(headline, [Finding(f"looked at: {looked}"), *map(Finding, (*unread, *shown))])
 
 
 def _looked(selector: str, pods: int) -> str:

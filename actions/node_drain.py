@@ -57,13 +57,22 @@ class Round:
     left: Sequence[Resident] = ()
     waits: dict[str, str] = field(default_factory=dict)
     """Why a pod may not go yet, by its name."""
-    removed: int = 0
+    removed: set[str] = field(default_factory=set)
+    """UIDs of those that were taken away by force."""
 
     def __str__(self) -> str:
         ending = sum(pod.deadline is not None for pod in self.left)
-        parts = [f"{len(self.left)} pods left"] + ([f"{ending} ending"] if ending else [])
+        parts = [f"{len(self.left)} {'pod' if len(self.left) == 1 else 'pods'} left"] + (
+            [f"{ending} ending"] if ending else []
+        )
         parts += [f"{name} waits: {why}" for name, why in list(self.waits.items())[:NAMED]]
         return "; ".join(parts)
+
+
+def is_lost(pod: Resident, node: Node) -> bool:
+    """Whether a pod serves nobody and never will again. No budget is kept by keeping it, and it may be what the budget lacks: the
+    cluster itself deletes it, whatever its budget says, but only after five minutes."""
+    return not node.ready and not pod.ready
 
 
 async def drain(tools: Tools, node: str, uid: str, within: timedelta, progress: Progress) -> str:
@@ -72,7 +81,8 @@ async def drain(tools: Tools, node: str, uid: str, within: timedelta, progress: 
     A cluster that does not answer meanwhile is asked again: each round begins with what is there.
     """
     seen: set[str] = set()
-    removed, said = 0, "it was not seen yet"
+    removed: set[str] = set()
+    said = "it was not seen yet"
     try:
         async with asyncio.timeout(within.total_seconds()):
             while True:
@@ -82,9 +92,9 @@ async def drain(tools: Tools, node: str, uid: str, within: timedelta, progress: 
                     said = str(error)
                 else:
                     seen |= {pod.uid for pod in one.left}
-                    removed += one.removed
+                    removed |= one.removed
                     if not one.left:
-                        return _told(len(seen), removed)
+                        return _told(len(seen), len(removed))
                     said = str(one)
                 progress(said)
                 await asyncio.sleep(BETWEEN_LOOKS)
@@ -108,12 +118,15 @@ async def _round(tools: Tools, node: str, uid: str) -> Round:
     one = Round([pod for pod in here if pod.leaves])
     for pod in one.left:
         if pod.deadline is None:
-            if why := await tools.nodes.evict(pod):
+            why = await tools.nodes.evict(pod)
+            if why and is_lost(pod, found):
+                await tools.cluster.replace_pod(pod.namespace, pod.name, pod.uid)
+            elif why:
                 one.waits[pod.name] = why
         elif not found.ready and tools.clock() > pod.deadline:
             # Nobody is there to end it: without this it would hang for ever.
-            await tools.nodes.remove(pod)
-            one.removed += 1
+            await tools.cluster.force_delete(pod.namespace, pod.name, pod.uid)
+            one.removed.add(pod.uid)
     return one
 
 
@@ -121,4 +134,4 @@ def _told(evicted: int, removed: int) -> str:
     if not evicted:
         return "nothing was left on it"
     hung = f", {removed} of them removed by force: their node did not end them" if removed else ""
-    return f"{evicted} pods evicted{hung}"
+    return f"{evicted} {'pod' if evicted == 1 else 'pods'} evicted{hung}"

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from actions.node_drain import against, drain, is_drained, listed, short_of
+from actions.node_drain import against, drain, is_drained, is_lost, listed, short_of
 from actions.nodes import condition, differs, machine_of, named, place_of, worst_first
 from actions.rollouts import BETWEEN_LOOKS, cluster_of, health_is_green
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.clock import spoken
-from bot.errors import NotNow, Refused, Unavailable
+from bot.errors import NotFound, NotNow, Refused, Unavailable
 from bot.estate import Estate
 from bot.incident import Scenario
 from bot.tools import Machine, Node, Resident, WorkloadKind
@@ -23,17 +23,17 @@ GONE = "the node's object does not come back"
 
 
 class NodeFacts(BaseModel):
-    """This very node and its machine, the nodes that are there (by UID: what is not among them is new), how many of the others
-    are Ready, and whose pods are moved, as `production/deployment/api-server`."""
+    """This very node and its machine, how many of the others are Ready, whose pods are moved, as
+    `production/deployment/api-server`, and the UIDs of the nodes that are there: what is not among them is new."""
 
     node: str
     uid: str
     provider: str
     address: str
     cordoned: bool
-    known: list[str]
     ready_elsewhere: int
     workloads: list[str]
+    known: list[str]
 
 
 class Recover(Action[NodeFacts]):
@@ -78,22 +78,23 @@ class Recover(Action[NodeFacts]):
             provider=node.provider if place_of(node.provider) else "",
             address=node.address,
             cordoned=node.cordoned,
-            known=sorted(n.uid for n in nodes),
             ready_elsewhere=sum(n.ready and n.uid != node.uid for n in nodes),
             workloads=sorted({f"{p.namespace}/{p.owner}" for p in leaving if p.fate == "evicted"}),
+            known=sorted(n.uid for n in nodes),
         )
         short = short_of(leaving, others, residents)
         warnings = (*_warnings(node, machine, leaving), *([f"Too little room elsewhere: {short}."] if short else []))
-        end = f"terminated ({machine.state} now)" if machine else "not touched: EC2 has none, or none any more"
         lost = [pod for pod in leaving if pod.local]
         return Plan(
             facts,
             (
                 Change(f"node {node.name}", condition(node), "a new one"),
                 Change(f"{len(leaving)} pods", f"on {node.name}", f"on {len(others)} other nodes"),
-                Change(f"machine {machine.id if machine else node.provider or 'of the node'}", "its own", end),
+                Change(f"machine {machine.id}", machine.state, "terminated")
+                if machine
+                else Change(f"machine {node.provider or 'of the node'}", "not known to EC2", "not touched"),
             ),
-            notes=_notes(here, within),
+            notes=_notes(node, here, within),
             loss_says=f"what is in the emptyDir volumes of {listed(lost)} is lost" if lost else "",
             undo_says="until the node is deleted: pods may go there again; those that have moved stay where they are",
             warnings=warnings,
@@ -186,9 +187,9 @@ def _warnings(node: Node, machine: Machine | None, leaving: Sequence[Resident]) 
     return found
 
 
-def _notes(here: Sequence[Resident], within: timedelta) -> list[str]:
+def _notes(node: Node, here: Sequence[Resident], within: timedelta) -> list[str]:
     stay = [pod for pod in here if not pod.leaves]
-    held = [pod for pod in here if pod.leaves and pod.exhausted and pod.deadline is None]
+    held = [p for p in here if p.leaves and p.exhausted and p.deadline is None and not is_lost(p, node)]
     notes = [f"{pod.namespace}/{pod.name} has to wait now: {pod.exhausted}" for pod in held]
     notes += [f"disruption budgets are waited for, {spoken(within)} at most"]
     return notes + ([f"not evicted, and gone with the node: {listed(stay)}"] if stay else [])
@@ -236,9 +237,11 @@ async def _joined(tools: Tools, facts: NodeFacts, within: timedelta, progress: P
                     said = str(error)
                 else:
                     new, ready = _new(nodes, facts), sum(node.ready for node in nodes)
-                    if new and ready > facts.ready_elsewhere:
+                    left = any(node.uid == facts.uid for node in nodes)
+                    if new and ready > facts.ready_elsewhere and not left:
                         return f"{new[0].name} is Ready, {ready} nodes in all"
                     said = f"{ready} nodes are Ready, {len(new)} of them new"
+                    said += f"; {facts.node} is not gone yet: a finalizer holds it" if left else ""
                 progress(said)
                 await asyncio.sleep(BETWEEN_LOOKS)
     except TimeoutError:
@@ -253,12 +256,17 @@ async def _ready(tools: Tools, workload: str, within: timedelta) -> str:
     namespace, kind, name = workload.split("/")
     if kind not in _KINDS:
         return ""
-    seen = await tools.cluster.workload(_KINDS[kind], namespace, name)
+    said = f"nobody has said how {name} is"
     try:
         async with asyncio.timeout(within.total_seconds()):
-            while seen.ready < seen.replicas:
-                await asyncio.sleep(BETWEEN_LOOKS)
+            while True:
                 seen = await tools.cluster.workload(_KINDS[kind], namespace, name)
+                if seen.ready >= seen.replicas:
+                    break
+                said = f"{seen.ready} of {seen.replicas} pods of {name} are ready"
+                await asyncio.sleep(BETWEEN_LOOKS)
     except TimeoutError:
-        raise NotVerified(f"{seen.ready} of {seen.replicas} pods of {name} are ready") from None
+        raise NotVerified(said) from None
+    except NotFound:
+        return f"{name} is gone"
     return f"{name} {seen.ready} of {seen.replicas} ready"

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
+from actions.deployments import LONGEST_CHOICE, MOST_CHOICES
 from actions.pods import deployment_of, late, waits
 from actions.rollouts import BETWEEN_LOOKS, cluster_of
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
@@ -18,7 +19,6 @@ from bot.estate import Estate
 from bot.incident import Scenario
 from bot.tools import Pod
 
-MOST_CHOICES, LONGEST_CHOICE = 100, 75
 MADE_ANEW = frozenset({"ReplicaSet", "StatefulSet"})
 
 
@@ -50,10 +50,10 @@ class ForceDelete(Action[ForceFacts]):
 
     @classmethod
     async def choices(cls, field_name: str, tools: Tools) -> Sequence[tuple[str, str]]:
-        if field_name != "pod":
+        cluster, now = tools.estate.cluster, tools.clock()
+        if field_name != "pod" or cluster is None:
             return ()
-        now = tools.clock()
-        pods = [p for p in await tools.cluster.pods(cluster_of(tools.estate).namespace) if not p.ready]
+        pods = [p for p in await tools.cluster.pods(cluster.namespace) if not p.ready]
         pods.sort(key=lambda pod: (not late(pod, now), not waits(pod), pod.name))
         return [(p.name, f"{p.state}: {p.name}") for p in pods if len(p.name) <= LONGEST_CHOICE][:MOST_CHOICES]
 
@@ -70,7 +70,8 @@ class ForceDelete(Action[ForceFacts]):
             ) from None
         if refusal := against(pod):
             raise NotNow(refusal)
-        alive = await tools.cluster.node_ready(pod.node) if pod.node else None
+        nodes = await tools.nodes.nodes() if pod.node else ()
+        alive = next((node.ready for node in nodes if node.name == pod.node), None)
         return Plan(
             ForceFacts(
                 namespace=namespace, pod=pod.name, uid=pod.uid,
@@ -96,16 +97,15 @@ class ForceDelete(Action[ForceFacts]):
 
         async def anew(progress: Progress) -> str:
             within = cluster_of(tools.estate).rollout_within
-            try:
-                async with asyncio.timeout(within.total_seconds()):
-                    while True:
-                        ready, said = await _replaced(tools, facts)
-                        if ready:
-                            return said
-                        progress(said)
-                        await asyncio.sleep(BETWEEN_LOOKS)
-            except TimeoutError:
-                raise Refused(f"{said} within {spoken(within)}") from None
+            give_up = asyncio.get_running_loop().time() + within.total_seconds()
+            while True:
+                ready, said = await _replaced(tools, facts)
+                if ready:
+                    return said
+                if asyncio.get_running_loop().time() > give_up:
+                    raise Refused(f"{said} after {spoken(within)}")
+                progress(said)
+                await asyncio.sleep(BETWEEN_LOOKS)
 
         where = f"-n {facts.namespace}"
         delete = f"kubectl delete pod {facts.pod} {where} --force --grace-period=0"
@@ -187,19 +187,17 @@ async def _left(tools: Tools, facts: ForceFacts) -> Pod | None:
 
 async def _gone(tools: Tools, facts: ForceFacts, within: float, progress: Progress) -> str:
     """Until that very pod is gone. Raises Refused, naming what holds it."""
-    held = ""
-    try:
-        async with asyncio.timeout(within):
-            while (pod := await _left(tools, facts)) is not None:
-                held = f"finalizers hold it: {', '.join(pod.finalizers)}" if pod.finalizers else "nobody says why"
-                progress(f"still there; {held}")
-                await asyncio.sleep(BETWEEN_LOOKS)
-    except TimeoutError:
-        raise Refused(
-            f"{facts.pod} is still there after {within:g} s; {held}. Who set them has to take them off, or, when"
-            f" nobody does: kubectl patch pod {facts.pod} -n {facts.namespace} --type=merge"
-            ' -p \'{"metadata":{"finalizers":null}}\''
-        ) from None
+    give_up = asyncio.get_running_loop().time() + within
+    while (pod := await _left(tools, facts)) is not None:
+        held = f"finalizers hold it: {', '.join(pod.finalizers)}" if pod.finalizers else "nobody says why"
+        if asyncio.get_running_loop().time() > give_up:
+            raise Refused(
+                f"{facts.pod} is still there after {within:g} s; {held}. Who set them has to take them off, or, when"
+                f" nobody does: kubectl patch pod {facts.pod} -n {facts.namespace} --type=merge"
+                ' -p \'{"metadata":{"finalizers":null}}\''
+            )
+        progress(f"still there; {held}")
+        await asyncio.sleep(BETWEEN_LOOKS)
     return "gone"
 
 
@@ -211,8 +209,9 @@ async def _replaced(tools: Tools, facts: ForceFacts) -> tuple[bool, str]:
     pods = [p for p in await tools.cluster.pods(facts.namespace) if p.owner_uid == facts.owner_uid]
     new = [pod for pod in pods if pod.uid != facts.uid]
     if facts.owner_kind == "StatefulSet":
-        # The others of its set have places of their own, and may have troubles of their own.
-        new, wanted = [pod for pod in new if pod.name == facts.pod], min(wanted, 1)
+        # The others of its set have places of their own. One whose number is too high now is not made anew.
+        new = [pod for pod in new if pod.name == facts.pod]
+        wanted = int(int(facts.pod.rpartition("-")[2]) < wanted)
     ready = sum(pod.ready for pod in new)
     states = sorted({pod.state for pod in new if not pod.ready})
     waiting = f" ({', '.join(states)})" if states else ""

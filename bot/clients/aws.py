@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 
 from bot.errors import NeighbourError, NotFound, Refused, Unavailable
 
@@ -21,6 +22,7 @@ _BROKEN = (
     botocore.HTTPClientError,
     botocore.ConnectionError,
     botocore.IncompleteReadError,
+    ResponseParserError,  # whoever stands before AWS and answers in its place
     aiohttp.ClientError,
     TimeoutError,
     OSError,

@@ -34,7 +34,7 @@ class Kubernetes:
     """A `Cluster`. It connects at its first call; a cluster that is away is Unavailable, call by call.
 
     Needs: get and list of pods, services, endpointslices, replicasets, deployments, statefulsets, horizontalpodautoscalers;
-    get of pods/log and nodes; list of events; delete of pods; list of pods everywhere, where all namespaces are asked for;
+    get of pods/log; list of events; delete of pods; list of pods everywhere, where all namespaces are asked for;
     patch of deployments and statefulsets; get and patch of the secrets it is to work on.
     """
 
@@ -84,14 +84,6 @@ class Kubernetes:
         except NotFound:
             return None
         return shapes.replicas(found) if shapes.uid_of(found) == uid else None
-
-    async def node_ready(self, name: str) -> bool | None:
-        """By its condition."""
-        try:
-            node = await self._connection.call(lambda k, c: k.CoreV1Api(c).read_node(name, **_RAW))
-        except NotFound:
-            return None
-        return shapes.has_condition(node, "Ready")
 
     async def services(self, namespace: str) -> Sequence[Service]:
         """By name."""

@@ -1,7 +1,7 @@
 """The nodes of a Kubernetes cluster, and the cluster as a whole.
 
 Needs, beside what `Kubernetes` needs: get, list, patch and delete of nodes; list of pods, events, daemonsets and
-poddisruptionbudgets in all namespaces; create of pods/eviction; delete of pods; get of the leases in kube-system; list of
+poddisruptionbudgets in all namespaces; create of pods/eviction; get of the leases in kube-system; list of
 nodes of metrics.k8s.io; GET /readyz.
 """
 
@@ -20,7 +20,7 @@ from bot.clients.kubernetes_api import Connection
 from bot.clients.kubernetes_drain import amount, residents
 from bot.clients.kubernetes_shapes import Json, dig
 from bot.errors import NeighbourError, NotFound, Refused
-from bot.tools import Amount, ControlPlane, Event, Node, Pod, Resident
+from bot.tools import Amount, ControlPlane, Event, Node, Resident
 
 LEADERS = ("kube-scheduler", "kube-controller-manager")
 _CHECK = re.compile(r"^\[([+-])\](\S+)", re.MULTILINE)
@@ -92,11 +92,6 @@ class KubernetesNodes:
                 raise
         return ""
 
-    async def remove(self, pod: Resident) -> None:
-        # With a body the query's parameters count for nothing.
-        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}}
-        await self._gone(lambda k, c: k.CoreV1Api(c).delete_namespaced_pod(pod.name, pod.namespace, body=body, **_RAW))
-
     async def delete(self, node: str, uid: str) -> None:
         body = {"preconditions": {"uid": uid}}
         await self._gone(lambda k, c: k.CoreV1Api(c).delete_node(node, body=body, **_RAW))
@@ -110,11 +105,6 @@ class KubernetesNodes:
         except Refused as refused:
             if refused.code != "Conflict":
                 raise
-
-    async def pods(self) -> Sequence[Pod]:
-        found = await self._connection.every(lambda k, c: k.CoreV1Api(c).list_pod_for_all_namespaces)
-        pods = [shapes.pod(thing) for thing in found]
-        return sorted(pods, key=lambda pod: (pod.namespace, pod.name))
 
     async def events(self, most: int) -> Sequence[Event]:
         found = await self._connection.every(lambda k, c: k.CoreV1Api(c).list_event_for_all_namespaces)

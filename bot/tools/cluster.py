@@ -130,9 +130,6 @@ class Cluster(Protocol):
     async def wanted_by(self, owner_kind: str, namespace: str, owner: str, uid: str) -> int | None:
         """How many pods a `ReplicaSet` or `StatefulSet` is to keep; None when it is neither, or gone."""
 
-    async def node_ready(self, name: str) -> bool | None:
-        """None when there is no such node."""
-
     async def services(self, namespace: str) -> Sequence[Service]: ...
 
     async def workload(self, kind: WorkloadKind, namespace: str, name: str) -> Workload: ...

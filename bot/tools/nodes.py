@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from bot.tools.cluster import Pod
-
 
 @dataclass(frozen=True)
 class Amount:
@@ -112,14 +110,8 @@ class Nodes(Protocol):
         """Ask for its end. Empty when it ends, is gone, or was replaced; else why not now, with the budget's name. Refused
         when it will never be possible."""
 
-    async def remove(self, pod: Resident) -> None:
-        """Take exactly that pod out of the cluster without waiting for its node. Gone, or replaced, is done already."""
-
     async def delete(self, node: str, uid: str) -> None:
         """Delete exactly that node's object; gone, or replaced, is done already. Its machine goes on."""
-
-    async def pods(self) -> Sequence[Pod]:
-        """Of all namespaces, by namespace and name."""
 
     async def events(self, most: int) -> Sequence[Event]:
         """The newest of all namespaces, newest first."""

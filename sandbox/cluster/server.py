@@ -99,9 +99,11 @@ class Server:
         if call.sub == "log":
             return await serve_log(request, call, self._rooms.store, self._rooms.logs, self._rooms.clock())
         made = call.verb == "create" or self._is_missing(call)
-        answer = self._do(call)
-        if lost and request.transport is not None:
-            request.transport.abort()
+        try:
+            answer = self._do(call)
+        finally:  # a refusal is an answer, too
+            if lost and request.transport is not None:
+                request.transport.abort()
         if call.verb in ("get", "list") and not call.sub and WANTED in request.headers.get("Accept", ""):
             answer = table(call.kind, answer, self._rooms.clock())
         return web.json_response(answer, status=201 if made else 200)

@@ -110,7 +110,9 @@ async def test_an_eviction_waits_for_its_budget(nodes: KubernetesNodes, cluster:
         await nodes.evict(two)
 
 
-async def test_a_pod_that_hangs_is_removed_by_its_identity(nodes: KubernetesNodes, cluster: Cluster) -> None:
+async def test_a_pod_that_hangs_is_removed_by_its_identity(
+    stage: Stage, nodes: KubernetesNodes, cluster: Cluster
+) -> None:
     """Evicted on a dead node it hangs, with the instant at which it should have ended; removed it is gone, and twice is once."""
     cluster.kill_node("node-2")
     await until(
@@ -123,7 +125,7 @@ async def test_a_pod_that_hangs_is_removed_by_its_identity(nodes: KubernetesNode
     assert hanging.uid == pod.uid
     assert hanging.deadline is not None
     for _ in range(2):
-        await nodes.remove(hanging)
+        await stage.bot.force_delete(hanging.namespace, hanging.name, hanging.uid)
     assert pod.uid not in {one.uid for one in await nodes.residents()}
 
 

@@ -65,12 +65,6 @@ async def test_pods_of_all_namespaces_with_what_keeps_them(stage: Stage) -> None
         assert await stage.bot.wanted_by(*owner) is None
 
 
-async def test_a_node_is_ready_or_not_or_gone(stage: Stage) -> None:
-    """By its condition."""
-    stage.cluster.set_node("node-2", ready=False)
-    assert [await stage.bot.node_ready(name) for name in ("node-1", "node-2", "node-9")] == [True, False, None]
-
-
 async def test_a_pod_that_hangs_goes_by_force_and_only_that_one(stage: Stage) -> None:
     """It stays Terminating, overdue, and blocks its set; forced it is gone and a new one comes, which is not hit by the same call."""
     old = await stage.bot.pod(HERE, "redis-0")

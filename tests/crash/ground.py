@@ -32,6 +32,7 @@ PARTS: dict[Of, tuple[Part, ...]] = {
     "switchover": ("postgres", "standby", "redis", "app", "cluster"),
     "restore": ("postgres", "redis", "app", "cluster", "s3"),
     "rotate": ("postgres", "redis", "app", "cluster", "s3"),
+    "node": ("postgres", "redis", "app", "cluster", "s3"),
     "dns": ("postgres", "redis", "app", "cluster", "s3", "dns", "infrastructure"),
     "rebuild": ("postgres", "redis", "app", "cluster", "s3", "dns", "infrastructure"),
     "undo-restore": ("postgres", "redis", "app", "cluster", "s3"),
@@ -118,6 +119,13 @@ class Ground:
     async def _run(*argv: str) -> None:
         process = await asyncio.create_subprocess_exec(*argv)
         assert await process.wait() == 0, argv
+
+    async def silence(self, node: str) -> None:
+        """A node dies; on return it is not ready."""
+        assert self.practice.fleet is not None
+        self.practice.fleet.kill(node)
+        while node not in self.practice.fleet.state().dead:  # noqa: ASYNC110  it happens elsewhere
+            await asyncio.sleep(BETWEEN_LOOKS / 4)
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

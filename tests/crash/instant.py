@@ -8,12 +8,12 @@ from typing import Literal
 
 from tests.crash.point import AtTime
 
-Of = Literal["failover", "switchover", "restore", "rotate", "dns", "rebuild", "undo-restore", "undo-dns"]
+Of = Literal["failover", "switchover", "restore", "rotate", "node", "dns", "rebuild", "undo-restore", "undo-dns"]
 """What is run. Of those that begin with "undo" it is the undo of a run that has succeeded."""
 
-STEPS: dict[Of, int] = {"failover": 3, "switchover": 6, "restore": 6, "rotate": 4, "dns": 3, "rebuild": 4,
+STEPS: dict[Of, int] = {"failover": 3, "switchover": 6, "restore": 6, "rotate": 4, "node": 5, "dns": 3, "rebuild": 4,
                         "undo-restore": 6, "undo-dns": 3}  # fmt: skip
-LASTS: dict[Of, float] = {"failover": 2.0, "switchover": 3.0, "restore": 4.0, "rotate": 3.0, "dns": 3.0, "rebuild": 5.0,
+LASTS: dict[Of, float] = {"failover": 2.0, "switchover": 3.0, "restore": 4.0, "rotate": 3.0, "node": 4.0, "dns": 3.0, "rebuild": 5.0,
                           "undo-restore": 3.0, "undo-dns": 1.0}  # fmt: skip
 """Seconds from the approval (or from the click on Undo) within which the random instants lie: about what a run takes."""
 

@@ -12,8 +12,10 @@ import psycopg
 
 from bot.run import OUTCOME, Run, RunState, StepState
 from bot.timeline import Entry, verify
-from sandbox.cluster.kinds import DEPLOYMENTS
+from sandbox.cluster.kinds import DEPLOYMENTS, NODES
+from sandbox.cluster.podstate import is_true
 from sandbox.estate.dns import API, DR, PRIMARY
+from sandbox.estate.machines import Ec2
 from sandbox.estate.postgres import DATABASE
 from tests.crash.ground import Ground, takes_writes, titles
 from tests.crash.instant import BY_TWO, RunPoint
@@ -42,12 +44,17 @@ class Before:
     """Of the secret."""
     serial: int
     """Of Terraform's state."""
+    node: str
+    """The one that is replaced."""
+    machines: dict[str, str]
+    """The state of each in EC2, where a node is replaced."""
 
 
 async def before(on: Ground, point: RunPoint, number: int) -> Before:
     """Count. `number`: of the run that comes."""
     return Before(number, 0.0, _generation(on), _promotions(on), await _databases(on), len(on.killer.seen),
-                  frozenset(await _versions(on)), _state_of(on)["serial"])  # fmt: skip
+                  frozenset(await _versions(on)), _state_of(on)["serial"], _first_node(on),
+                  await _machines(on) if point.of == "node" else {})  # fmt: skip
 
 
 async def broken(on: Ground, point: RunPoint, begun: Before, run: Run | None) -> tuple[list[str], int]:
@@ -57,7 +64,7 @@ async def broken(on: Ground, point: RunPoint, begun: Before, run: Run | None) ->
     wrong = [*_cards(on, run), *await _timeline(on, run, point), *_checkpoints(on, begun), *await _freed(on, run)]
     if run.state not in (UNDO_TRUE if point.undoes else TRUE) or not run.outcome:
         wrong.append(f"it ended as {run.state}: {run.outcome or 'no word'}")
-    looks = {"restore": _restored, "rotate": _rotated, "dns": _led, "undo-dns": _led, "rebuild": _rebuilt,
+    looks = {"restore": _restored, "rotate": _rotated, "node": _replaced, "dns": _led, "undo-dns": _led, "rebuild": _rebuilt,
              "undo-restore": _restored_back}  # fmt: skip
     world = await looks.get(point.of, _failed_over)(on, begun, run)
     lost = await _lost(on, run)
@@ -223,6 +230,35 @@ async def _rotated(on: Ground, begun: Before, run: Run) -> list[str]:
         wrong.append("it says succeeded, and another version is in use")
     wrong += _told(run, "Rotate", happened=bool(made))
     return wrong + _told(run, "Restart", happened=bool(restarts))
+
+
+async def _replaced(on: Ground, begun: Before, run: Run) -> list[str]:
+    """One machine ended, that of the node, and one came for it; what the steps say of the node and of the machine is so."""
+    assert on.practice.cluster is not None
+    after = await _machines(on)
+    ended = [id_ for id_, state in begun.machines.items() if state == "running" and after.get(id_) != "running"]
+    new = [id_ for id_ in after if id_ not in begun.machines]
+    nodes = on.practice.cluster.store.list(NODES)
+    there = any(node["metadata"]["name"] == begun.node for node in nodes)
+    mine = str((run.plan.facts if run.plan else {}).get("provider", "")).rpartition("/")[2]
+    wrong = [f"{len(ended)} machines ended: {ended}, not {mine}"] if ended not in ([], [mine]) else []
+    if len(new) > len(ended):
+        wrong.append(f"{len(new)} machines came for {len(ended)}")
+    ready = [node["metadata"]["name"] for node in nodes if is_true(node, "Ready")]
+    if run.state is RunState.SUCCEEDED and (there or len(ready) != list(begun.machines.values()).count("running")):
+        wrong.append(f"it says succeeded, and these nodes are ready: {ready}")
+    wrong += _told(run, "Delete", happened=not there)
+    return wrong + _told(run, "Terminate", happened=ended == [mine])
+
+
+async def _machines(on: Ground) -> dict[str, str]:
+    assert on.practice.s3 is not None
+    return {machine.id: machine.state for machine in await Ec2(on.practice.s3).machines()}
+
+
+def _first_node(on: Ground) -> str:
+    assert on.practice.fleet is not None
+    return on.practice.fleet.state().nodes[0]
 
 
 async def _versions(on: Ground) -> Mapping[str, list[str]]:

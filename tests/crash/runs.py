@@ -29,6 +29,7 @@ COMMAND = {
     "switchover": "/recover database.failover mode=switchover",
     "restore": "/recover database.restore",
     "rotate": "/recover secrets.rotate",
+    "node": "/recover node.recover node={node}",
     "dns": "/recover dns.failover",
     "rebuild": "/recover infrastructure.rebuild data=keep",
     "undo-restore": "/recover database.restore",
@@ -96,6 +97,8 @@ class _Story:
     async def breaks(self) -> None:
         """What the run is there for."""
         primary, standby = self._on.practice.postgres, self._on.practice.standby
+        if self._point.of == "node":
+            await self._on.silence(self._begun.node)
         if self._point.of != "failover":
             return
         assert primary is not None and standby is not None  # noqa: PT018
@@ -130,7 +133,8 @@ class _Story:
     async def _asks(self) -> None:
         """For the run, or for its undo once it has succeeded."""
         run = await self.run()
-        words = COMMAND[self._point.of].partition(" ")[2] if run is None else f"undo {run.id}"
+        asked = COMMAND[self._point.of].partition(" ")[2].format(node=self._begun.node)
+        words = asked if run is None else f"undo {run.id}"
         who = "U0ANA" if run is None else "U0CHLOE"
         if run is not None:
             self._approved = time.monotonic()

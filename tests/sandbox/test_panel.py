@@ -84,6 +84,7 @@ async def test_the_platform_breaks_and_heals() -> None:
             cursor = await database.execute("SELECT count(*) FROM users")
             assert await cursor.fetchone() == (500,)
         await redis_breaks_and_heals(practice, page, health)
+        await workloads_break_and_heal(practice, page, health)
         together = [practice.env["TOGETHER_STATUS_URL"], practice.env["TOGETHER_API_URL"]]
         assert [await answers(url) for url in together] == [200, 401]
         await _an_intruder_comes_and_is_shut_out(practice, page)
@@ -129,6 +130,26 @@ async def redis_breaks_and_heals(practice: Practice, page: Page, health: str) ->
     assert (await page.part("redis"))["state"] == "up"
     assert await page.do("redis-replica", "stop") == "down"
     assert await page.do("redis-replica", "start") == "up"
+
+
+async def workloads_break_and_heal(practice: Practice, page: Page, health: str) -> None:
+    """A pod that hangs has ended and is not replaced; a bad release leaves the old pods serving; both are put right."""
+    assert practice.cluster is not None
+    await practice.cluster.settled()
+    assert await page.do("workloads", "stuck_pod") == "stuck"
+    async with asyncio.timeout(20):
+        while (await page.part("redis"))["state"] != "down":  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.05)
+    assert await answers(health) == 503
+    assert await page.do("workloads", "bad_release") == "stuck", "the first thing that is wrong"
+    assert await page.do("workloads", "normal") == "normal"
+    assert await page.do("workloads", "bad_release") == "bad release"
+    assert "cannot be pulled" in (await page.part("workloads"))["detail"]
+    assert await page.do("workloads", "normal") == "normal"
+    await practice.cluster.settled()
+    async with asyncio.timeout(20):
+        while await answers(health) != 200:  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.05)
 
 
 async def _an_intruder_comes_and_is_shut_out(practice: Practice, page: Page) -> None:

@@ -122,8 +122,8 @@ async def test_a_scaling_happens_once_and_is_taken_back(stage: Stage, how: str) 
     with pytest.raises(Unavailable):
         await undo(lambda _detail: None)
     await undo(lambda _detail: None)
-    assert (await stage.seen("frontend")).replicas == before.replicas
-    await stage.cluster.settled()
+    seen = await stage.seen("frontend")
+    assert (seen.replicas, seen.ready) == (before.replicas, before.replicas)
 
 
 async def test_a_release_is_taken_back_once(stage: Stage, how: str) -> None:

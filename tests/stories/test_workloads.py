@@ -53,15 +53,20 @@ async def state(it: Scene) -> str:
 
 async def sees(it: Scene, room: str, words: str, say: str) -> Json:
     """Look again until an observation shows this."""
+    card = f"`{words.split()[0]}` by"
+
+    async def cards() -> list[Json]:
+        return [m for m in await it.said(room) if card in whole(m)]
 
     async def look() -> Json | None:
-        before = len(await it.said(room))
+        before = len(await cards())
         await it.ana.types(f"/recover {words}", room)
 
-        async def answer() -> list[Json]:
-            return (await it.said(room))[before:]
+        async def answer() -> Json | None:
+            return next(iter((await cards())[before:]), None)
 
-        return next((m for m in await eventually(answer) if say in whole(m)), None)
+        seen = await eventually(answer, what=f"an answer of {words}")
+        return seen if say in whole(seen) else None
 
     return await eventually(look, 60, f"{words} shows {say!r}")
 
@@ -105,14 +110,19 @@ async def test_releases_and_stuck_pods_are_healed_by_buttons(database: str) -> N
         await it.ana.types("/recover approve RUN-2", room)
         assert "3 of 3 pods of api-server are ready" in await ended(it, 2, "succeeded")
 
+        await breaks(it, "too_big")
+        await sees(it, room, "pods.pending", "3 Insufficient cpu")
+        assert await state(it) == "pending"
+        await breaks(it, "normal")
+        await cluster.settled()
+
         plan = await planned(it, room, "deployment.scale deployment=frontend replicas=0", 3)
         assert "Nothing of frontend serves any more" in plan
         assert "0 of 0 pods of frontend" in await approved(it, room, 3)
         await it.chloe.types("/recover undo RUN-3", room)
         await ended(it, 3, "undone")
         frontend = cluster.store.get(DEPLOYMENTS, HERE, "frontend")
-        assert frontend["spec"]["replicas"] == 2
-        await cluster.settled()
+        assert (frontend["spec"]["replicas"], frontend["status"]["readyReplicas"]) == (2, 2)
 
         await breaks(it, "stuck_pod")
         assert await state(it) == "stuck"
@@ -146,7 +156,7 @@ async def _logs_hide_secrets(it: Scene, room: str, cluster: Cluster) -> None:
         file.writelines(f"2099-01-01T00:00:0{n}Z {line}\n" for n, line in enumerate(lines))
     seen = whole(await sees(it, room, "logs.errors 'pattern=ERROR|FATAL'", "cannot reach"))
     assert "2 lines with ERROR or FATAL in the last 1 h" in seen
-    assert "of 3 pods with app=api-server" in seen
+    assert "looked at: 3 pods with app=api-server" in seen
     assert seen.index("FATAL password=") < seen.index("ERROR cannot reach"), "newest first"
     for secret in ("t0p-secret", "hunter2", "INFO fine"):
         assert secret not in seen

@@ -1,6 +1,7 @@
 """The way to AWS, which fails when told to."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _THROTTLED = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><M
 
 @dataclass
 class Wire:
-    """Calls whose method, target and path hold `of` fail `times` times. "lost": it is done, and the connection breaks off
+    """Calls whose method, target, path and action hold `of` fail `times` times. "lost": it is done, and the connection breaks off
     instead of the answer; "silent": it is done, and no answer ever comes. `passed`: what came to AWS."""
 
     to: str
@@ -41,7 +42,10 @@ class Wire:
         self.passed.clear()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        # EC2's calls are told apart by their form alone.
+        action = re.match(rb"Action=\w+", await request.read())
         what = f"{request.method} {request.headers.get('X-Amz-Target', '')} {request.path_qs}"
+        what += f" {action[0].decode()}" if action else ""
         hit = self.times > 0 and self.of in what
         self.times -= hit
         if hit and self.how == "throttled":

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from actions.deployment_undo import against as against_undo
 from actions.deployment_undo import chosen
-from actions.logs_errors import Errors, cut, selector_of, words_of
+from actions.deployments import Restart
+from actions.logs_errors import Errors, cut, findings, selector_of, words_of
 from actions.pod_force_delete import against, warnings
 from actions.pods import deployment_of, late, waits
 from bot.clients.kubernetes_revisions import differences, number_of, revisions_of
 from bot.clients.kubernetes_shapes import seen_at
 from bot.errors import NotFound, NotNow
-from bot.tools import Difference, Pod, Revision, Workload
+from bot.tools import Difference, LogLine, Pod, Revision, Workload
 from tests.unit.given import estate
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -214,6 +215,26 @@ def test_a_pattern_is_plain_words() -> None:
     assert cut("x" * 300) == "x" * 198 + " …"
 
 
+def test_log_lines_are_shown_newest_first_and_what_was_not_read_is_said() -> None:
+    """No more than fit on a card, a secret hidden before the line is cut; a log that could not be read is no error line."""
+    secret = "ERROR " + "x" * 185 + " password=hunter2hunter2"
+    lines = [LogLine("a", "main", f"ERROR {n}") for n in range(31)] + [LogLine("b", "main", secret)]
+    lost = LogLine("c", "main", "[its log could not be read to its end: nobody answers]")
+    seen = findings([*lines, lost], ("ERROR",), "the last 1 h", "3 pods with app=a", estate())
+    assert (
+        seen.headline
+        == "the newest 30 lines with ERROR in the last 1 h, newest first, as far as the logs could be read"
+    )
+    texts = [line.text for line in seen.lines]
+    assert texts[:2] == ["looked at: 3 pods with app=a", f"unknown: c: {lost.text}"]
+    assert "hunter2" not in texts[2]
+    assert texts[2].startswith("b: ERROR x")
+    assert (texts[3], texts[-1], len(texts)) == ("a: ERROR 30", "a: ERROR 2", 32)
+    assert findings([], ("ERROR", "FATAL"), "the last 5 min", "", estate()).headline == (
+        "No line with ERROR or FATAL in the last 5 min"
+    )
+
+
 def test_without_a_selector_it_is_the_application() -> None:
     """The deployment of the service api; an estate without any has to be told."""
     assert selector_of(estate()) == "app=api-server"
@@ -221,3 +242,9 @@ def test_without_a_selector_it_is_the_application() -> None:
     assert cluster is not None
     with pytest.raises(NotFound, match="selector="):
         selector_of(estate().model_copy(update={"cluster": cluster.model_copy(update={"deployments": ()})}))
+
+
+def test_who_works_on_the_deployment_of_a_database_waits_for_its_restore() -> None:
+    """The restore has stopped its writers; another deployment is nobody's."""
+    assert Restart().locks(estate()) == ("deployment api-server in production", "database valuecanvas")
+    assert Restart(deployment="frontend").locks(estate()) == ("deployment frontend in production",)
