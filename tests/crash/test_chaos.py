@@ -19,8 +19,10 @@ TOGETHER = 5
 """Points side by side: most of a point is waiting until the dead bot's work is taken over."""
 
 RUN_POINTS: Mapping[str, tuple[tuple[Of, int], ...]] = {
-    "failover": (("failover", 5), ("failover", 8), ("failover", 15), ("switchover", 8), ("switchover", 11)),
-    "restore": (("rotate", 5), ("restore", 3), ("restore", 11), ("restore", 20)),
+    "failover": (("failover", 5), ("failover", 8), ("failover", 15)),
+    "switchover": (("switchover", 4), ("switchover", 8), ("switchover", 11), ("switchover", 14)),
+    "restore": (("restore", 3), ("restore", 7), ("restore", 8), ("restore", 11)),
+    "restore-on": (("restore", 14), ("restore", 17), ("restore", 20), ("restore", 24), ("rotate", 5)),
     "node": (("node", 8), ("node", 14)),
     "outage": (("dns", 5), ("undo-dns", 8), ("rebuild", 8), ("undo-restore", 5)),
 }
