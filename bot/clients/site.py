@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from bot.errors import Unavailable
+from bot.failures import why
 from bot.tools import Answer
 from bot.tools.site import HTTP_WITHIN
 
@@ -45,7 +46,7 @@ class HttpSite:
         except TimeoutError as error:
             raise Unavailable(f"{_host(url)} did not answer within {within.total_seconds():g} s") from error
         except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
-            raise Unavailable(f"{_host(url)} does not answer ({type(error).__name__})") from error
+            raise Unavailable(f"{_host(url)} does not answer ({why(error)})") from error
         return Answer(status, _fields(text), text, timedelta(seconds=time.monotonic() - began))
 
 
