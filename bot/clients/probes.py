@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from redis.exceptions import RedisError
 
 from bot.assessment import LAST_SEEN, Look
+from bot.clients.site import beginning
 from bot.errors import NeighbourError, RecoveryError, Unavailable
 from bot.estate import HttpProbe, KubernetesProbe, PostgresProbe, RedisProbe
 from bot.estate_places import Dns, Record
@@ -70,7 +71,7 @@ class Probes:
     async def http(self, probe: HttpProbe) -> Look:
         try:
             async with self._session.get(probe.url, allow_redirects=False) as response:
-                body = await response.content.read(65536)
+                body = await beginning(response)
                 status = response.status
         except aiohttp.InvalidURL:
             return Look("unknown", "the address in the estate file is not a URL")
