@@ -23,7 +23,7 @@ class HttpSite:
 
     def __init__(self, session: aiohttp.ClientSession, longest: timedelta = timedelta(minutes=10)) -> None:
         self._session = session
-        self._longest = longest
+        self.longest = longest
 
     async def ask(
         self,
@@ -35,7 +35,7 @@ class HttpSite:
         within: timedelta = HTTP_WITHIN,
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        within, began = min(within, self._longest), time.monotonic()
+        within, began = min(within, self.longest), time.monotonic()
         try:
             async with self._session.request(
                 method, url, headers=headers, json=body, allow_redirects=not token,
