@@ -198,7 +198,7 @@ def _speaking(library: Any, within: float) -> Iterator[None]:
     except TimeoutError as error:
         raise Unavailable(f"The cluster did not answer within {within:g} s.") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable(f"The cluster broke off its answer ({type(error).__name__}).") from error
+        raise Unavailable("The cluster broke off its answer.") from error
 
 
 class _Failed(Exception):
