@@ -114,7 +114,9 @@ async def test_an_old_primary_that_comes_back_is_an_alarm(two: tuple[Path, Redis
         assert promote.done is not None
         assert await promote.done()
         assert "does not answer" in str(await fence.do(quiet))
-        assert "replica took a write that was read back; redis is gone" in await action.verify(facts, tools)
+        assert "replica took a write that was read back; redis cannot be asked (Redis at" in await action.verify(
+            facts, tools
+        )
         await primary.thaw()
         with pytest.raises(NotVerified, match="TWO PRIMARIES: redis takes writes too"):
             await action.verify(facts, tools)
