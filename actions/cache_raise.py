@@ -159,15 +159,24 @@ def _setting(tools: Tools, url: str, setting: str, old: str, new: str) -> Step:
 async def _watched(tools: Tools, url: str, within: timedelta, progress: Progress) -> str:
     """The hit rate before, and of the look-ups that are made from now on, live."""
     first = await tools.caches.state(url)
-    before, said = rate(first.hits, first.misses), "no look-up"
+    before, said = rate(first.hits, first.misses), "not watched"
     began = tools.clock()
     while tools.clock() - began < within:
         await asyncio.sleep(BETWEEN_LOOKS)
         try:
             now = await tools.caches.state(url)
         except NeighbourError as error:
-            progress(f"hit rate unknown: {error}")
+            said = f"unknown, {str(error).rstrip('.')}"
+            progress(f"hit rate now: {said}")
             continue
-        said = rate(now.hits - first.hits, now.misses - first.misses)
+        said = since(first, now)
         progress(f"hit rate now: {said} (before: {before}); {size(now.used_memory)} used")
     return f"hit rate before: {before}; in the last {within.total_seconds():g} s: {said}"
+
+
+def since(first: CacheState, now: CacheState) -> str:
+    """The hit rate of the look-ups between two looks; unknown where the counters began anew."""
+    hits, misses = now.hits - first.hits, now.misses - first.misses
+    if now.uptime < first.uptime or hits < 0 or misses < 0:
+        return "unknown, it counts anew: was it restarted?"
+    return rate(hits, misses)

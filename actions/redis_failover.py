@@ -13,7 +13,7 @@ from actions.caches import consumer_of, find, look_at, seen_by_application, serv
 from actions.consumers import Move, told, used
 from actions.rollouts import BETWEEN_LOOKS
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
-from bot.errors import NeighbourError, NotFound, NotNow, Refused
+from bot.errors import NeighbourError, NotFound, NotNow, Refused, Unavailable
 from bot.estate import Estate
 from bot.estate_places import Cache, Consumer, Sentinel
 from bot.incident import Scenario
@@ -21,6 +21,7 @@ from bot.tools import CacheState
 
 PAUSED_FOR = timedelta(seconds=60)
 """Writes that wait are let go by the server itself after this, should nobody come back to it."""
+BY_ITSELF = f"Writes that are held go on by themselves after {PAUSED_FOR.total_seconds():g} s."
 CAUGHT_UP_WITHIN = 20.0
 CHOSEN_WITHIN = 120.0
 FOLLOWS_WITHIN = 30.0
@@ -89,6 +90,8 @@ class Failover(Action[FailoverFacts]):
             new, old = (tools.caches.at(cache.url.get_secret_value(), place) for place in (name, facts.away_from))
         try:
             await tools.caches.write_and_read(new, tools.run)
+        except Unavailable as error:
+            raise NotVerified(f"nobody can tell whether {name} takes writes: {error}") from error
         except NeighbourError as error:
             raise NotVerified(f"{name} does not take a write: {error}") from error
         gone = await _old_one(tools, old, FOLLOWS_WITHIN if facts.how == "sentinel" else 0)
@@ -97,8 +100,10 @@ class Failover(Action[FailoverFacts]):
                 f"TWO PRIMARIES: {facts.away_from} takes writes too. Stop it now, or make it a replica of {name}:"
                 " whatever it takes is lost"
             )
-        left = f"{facts.away_from} {'is a replica now' if isinstance(gone, CacheState) else 'is gone'}"
-        return f"{name} took a write that was read back; {left}; {await seen_by_application(tools, cache)}"
+        left = "is a replica now"
+        if not isinstance(gone, CacheState):
+            left = f"cannot be asked ({gone.rstrip('.')}): should it take writes, stop it"
+        return f"{name} took a write that was read back; {facts.away_from} {left}; {await seen_by_application(tools, cache)}"
 
 
 async def _old_one(tools: Tools, url: str, within: float) -> CacheState | str:
@@ -176,43 +181,55 @@ def _promotion_steps(tools: Tools, cache: Cache, facts: FailoverFacts) -> Sequen
     old, new = servers(cache)[facts.away_from], servers(cache)[facts.promoted]
 
     async def hold(progress: Progress) -> str:
-        return await _caught_up(tools, facts, old, new, progress)
+        last = await _held(tools, old)
+        await _received(tools, facts, new, last, progress)
+        return f"{facts.promoted} has everything, up to {last:,}"
 
     async def let_go(_progress: Progress) -> None:
         await tools.caches.resume_writes(old)
 
-    async def promote(_progress: Progress) -> str:
+    async def promote(progress: Progress) -> str:
+        said = f"{facts.promoted} takes writes"
+        if facts.paused:
+            # The server lets writes go by itself, and that may be long ago: after a crash, or when others were slow.
+            try:
+                last = await _held(tools, old)
+            except NeighbourError as error:
+                said += f"; what {facts.away_from} took since it was held is unknown: {error}"
+            else:
+                await _received(tools, facts, new, last, progress)
         await tools.caches.promote(new)
-        return f"{facts.promoted} takes writes"
+        return said
 
     async def promoted() -> bool:
         return (await tools.caches.state(new)).role == "primary"
 
+    async def released() -> str:
+        return await _released(tools, facts, old, new)
+
     async def fence(_progress: Progress) -> str:
-        try:
-            await tools.caches.follow(old, new)
-            if facts.paused:
-                await tools.caches.resume_writes(old)
-        # Not the moment to give up: the application still has to be sent away from it, and `verify` looks at it again.
-        except NeighbourError as error:
-            return f"{error} Should it take writes, stop it"
-        return f"it follows {facts.promoted}, and takes no writes"
+        return await _fenced(tools, facts, old, new)
 
     held = Step(f"Hold writes on {facts.away_from} until {facts.promoted} has everything", hold, not_yet, let_go,
-                by_hand=f"Writes go on by themselves after {PAUSED_FOR.total_seconds():g} s.")  # fmt: skip
+                by_hand=BY_ITSELF, tidy=released)  # fmt: skip
     no_return = f"{facts.promoted} leaves the replication of {facts.away_from}"
     return (
         *((held,) if facts.paused else ()),
-        Step(f"Promote {facts.promoted}", promote, promoted, None, no_return),
+        Step(f"Promote {facts.promoted}", promote, promoted, None, no_return,
+             by_hand=BY_ITSELF if facts.paused else "", tidy=released if facts.paused else None),
         Step(f"Make {facts.away_from} a replica of {facts.promoted}", fence, not_yet, nothing,
              by_hand=f"On {facts.away_from}: REPLICAOF and the address of {facts.promoted}, or stop it."),
     )  # fmt: skip
 
 
-async def _caught_up(tools: Tools, facts: FailoverFacts, old: str, new: str, progress: Progress) -> str:
-    """Hold writes, and wait for the replica. Raises Refused when it does not get there."""
+async def _held(tools: Tools, old: str) -> int:
+    """Let writes wait, from now on where they wait already. The end of what was written."""
     await tools.caches.pause_writes(old, PAUSED_FOR)
-    last = (await tools.caches.state(old)).offset
+    return (await tools.caches.state(old)).offset
+
+
+async def _received(tools: Tools, facts: FailoverFacts, new: str, last: int, progress: Progress) -> None:
+    """Wait until the replica has everything up to `last`. Raises Refused when it does not get there."""
     try:
         async with asyncio.timeout(CAUGHT_UP_WITHIN):
             while (behind := last - (await tools.caches.state(new)).offset) > 0:
@@ -220,7 +237,37 @@ async def _caught_up(tools: Tools, facts: FailoverFacts, old: str, new: str, pro
                 await asyncio.sleep(BETWEEN_LOOKS)
     except TimeoutError:
         raise Refused(f"{facts.promoted} has not caught up within {CAUGHT_UP_WITHIN:g} s") from None
-    return f"{facts.promoted} has everything, up to {last:,}"
+
+
+async def _released(tools: Tools, facts: FailoverFacts, old: str, new: str) -> str:
+    """Nobody was promoted after all: let the old primary take writes again, and say whether it does."""
+    state = await look_at(tools, new)
+    if not isinstance(state, CacheState) or state.role == "primary":
+        # Whatever it took now would be lost.
+        why = "was promoted" if isinstance(state, CacheState) else f"may be promoted ({state.rstrip('.')})"
+        return f"Writes on {facts.away_from} stay held, for {facts.promoted} {why}."
+    try:
+        await tools.caches.resume_writes(old)
+    except NeighbourError as error:
+        return f"Writes on {facts.away_from} may still be held: {str(error).rstrip('.')}."
+    return f"Writes on {facts.away_from} go on."
+
+
+async def _fenced(tools: Tools, facts: FailoverFacts, old: str, new: str) -> str:
+    """Make the old primary a replica, and only then let what waits there go: to a refusal. Twice when an answer was lost."""
+    for last in (False, True):
+        try:
+            await tools.caches.follow(old, new)
+            if facts.paused:
+                await tools.caches.resume_writes(old)
+        # Not the moment to give up: the application still has to be sent away from it, and `verify` looks at it again.
+        except NeighbourError as error:
+            said = str(error).rstrip(".")
+            if last or not isinstance(error, Unavailable) or error.untried:
+                break
+        else:
+            return f"it follows {facts.promoted}, and takes no writes"
+    return f"{said}. Should it take writes, stop it"
 
 
 def _move(tools: Tools, cache: Cache, facts: FailoverFacts) -> Move:
@@ -274,12 +321,15 @@ def _sentinel_steps(tools: Tools, cache: Cache, facts: FailoverFacts) -> Sequenc
         raise NotFound(f"The estate file names no `sentinel` of `{cache.name}` any more.")
     urls, name, own = _urls(sentinel), sentinel.master, cache.url.get_secret_value()
 
-    async def order(_progress: Progress) -> str:
-        await tools.caches.fail_over(urls, name)
-        return "Sentinel has begun"
-
     async def moved() -> bool:
         return await tools.caches.leader(urls, name) != facts.away_from
+
+    async def order(_progress: Progress) -> str:
+        # An order whose answer was lost takes a while: since it was asked about, it may have been carried out.
+        if await moved():
+            return "Sentinel has done it"
+        await tools.caches.fail_over(urls, name)
+        return "Sentinel has begun"
 
     async def wait(progress: Progress) -> str:
         said = "Sentinel has not chosen yet"

@@ -19,7 +19,6 @@ from bot.estate_places import Cache, Cluster, Workload
 from bot.incident import Scenario
 from bot.tools import CacheState
 
-ANSWERS_WITHIN = 60.0
 WARMED_WITHIN = timedelta(minutes=2)
 CACHE = Field(default="", description="which cache of the estate; the first one when left out")
 
@@ -43,6 +42,8 @@ class Restart(Action[RestartFacts]):
     usual: ClassVar[timedelta] = timedelta(minutes=5)
     service: ClassVar[str] = "redis"
     facts: ClassVar[type[BaseModel]] = RestartFacts
+    answers_within: ClassVar[float] = 60.0
+    """Seconds: it may have data to load."""
 
     cache: str = CACHE
 
@@ -103,7 +104,7 @@ class Restart(Action[RestartFacts]):
             return await wait_for_rollout(tools, "statefulset", name, cluster.rollout_within, progress)
 
         async def answers(progress: Progress) -> str:
-            return await answering(tools, cache, progress)
+            return await answering(tools, cache, self.answers_within, progress)
 
         lost = "pods that were replaced do not come back, nor what they held in memory"
         by_hand = f"`kubectl rollout status statefulset/{name}` says what it waits for."
@@ -142,12 +143,12 @@ async def _same(tools: Tools, facts: RestartFacts, namespace: str) -> None:
         raise Refused(f"The stateful set {facts.statefulset} is another one than was looked at.")
 
 
-async def answering(tools: Tools, cache: Cache, progress: Progress) -> str:
-    """Until it answers PING and has loaded its data. Raises Refused when it does not within a minute."""
+async def answering(tools: Tools, cache: Cache, within: float, progress: Progress) -> str:
+    """Until it answers PING and has loaded its data. Raises Refused when it does not within so many seconds."""
     said = "not asked yet"
     url = cache.url.get_secret_value()
     try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
+        async with asyncio.timeout(within):
             while True:
                 try:
                     state = await tools.caches.state(url)
@@ -160,7 +161,7 @@ async def answering(tools: Tools, cache: Cache, progress: Progress) -> str:
                 progress(said)
                 await asyncio.sleep(BETWEEN_LOOKS)
     except TimeoutError:
-        raise Refused(f"{cache.name} did not answer within {ANSWERS_WITHIN:g} s: {said}") from None
+        raise Refused(f"{cache.name} did not answer within {within:g} s: {said}") from None
 
 
 def _ms(span: timedelta) -> str:

@@ -13,22 +13,30 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeout
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bot.errors import NeighbourError, NotFound, Refused, Unavailable
 from bot.failures import why
 from bot.tools.caches import CacheState, Follower
-
-CONNECT_WITHIN, ANSWER_WITHIN = 2.0, 2.0
-"""Seconds. A server that is frozen takes a connection, and says nothing."""
 
 _MARK = "recovery-bot:proof:"
 _MARK_LIVES = 60  # seconds
 
 
 class RedisCaches:
-    """A `Caches`."""
+    """A `Caches`. `deadline`: seconds for a connection, and for each answer: a server that is frozen takes a connection, and
+    says nothing."""
+
+    def __init__(self, *, deadline: float = 2.0) -> None:
+        self.deadline = deadline
 
     def place(self, url: str) -> str:
         parts = _split(url)
@@ -42,38 +50,38 @@ class RedisCaches:
         return urlunsplit(parts._replace(netloc=f"{user}{at}{address}"))
 
     async def state(self, url: str) -> CacheState:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             began = time.monotonic()
             await server.ping()
             latency = timedelta(seconds=time.monotonic() - began)
             return _state(await server.info("everything"), latency)
 
     async def ping(self, url: str) -> timedelta:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             began = time.monotonic()
             await server.ping()
             return timedelta(seconds=time.monotonic() - began)
 
     async def configure(self, url: str, setting: str, value: str) -> None:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             await server.config_set(setting, value)
 
     async def pause_writes(self, url: str, within: timedelta) -> None:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             await server.client_pause(int(within.total_seconds() * 1000), all=False)
 
     async def resume_writes(self, url: str) -> None:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             await server.client_unpause()
 
     async def promote(self, url: str) -> None:
-        async with _server(url) as server:
+        async with self._server(url) as server:
             await server.execute_command("REPLICAOF", "NO", "ONE")
 
     async def follow(self, url: str, leader: str) -> None:
         parts = _split(leader)
         credentials = redis.ConnectionPool.from_url(leader).connection_kwargs
-        async with _server(url) as server:
+        async with self._server(url) as server:
             if user := credentials.get("username"):  # servers before Redis 6 know no users
                 await server.config_set("masteruser", user)
             await server.config_set("masterauth", credentials.get("password") or "")
@@ -82,15 +90,15 @@ class RedisCaches:
 
     async def write_and_read(self, url: str, mark: str) -> None:
         key, value = f"{_MARK}{mark}", secrets.token_hex(8)
-        async with _server(url) as server:
+        async with self._server(url) as server:
             await server.set(key, value, ex=_MARK_LIVES)
-        async with _server(url) as server:
+        async with self._server(url) as server:
             read = await server.getdel(key)
         if read != value:
             raise Refused("a key that was written could not be read back")
 
     async def leader(self, sentinels: Sequence[str], name: str) -> str:
-        found = await _first(sentinels, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+        found = await self._first(sentinels, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         if not found:
             raise NotFound(f"Sentinel knows no primary called `{name}`.")
         host, port = found
@@ -98,62 +106,74 @@ class RedisCaches:
 
     async def fail_over(self, sentinels: Sequence[str], name: str) -> None:
         try:
-            await _first(sentinels, "SENTINEL", "FAILOVER", name)
+            await self._first(sentinels, "SENTINEL", "FAILOVER", name, once=True)
         except Refused as refused:
             if refused.code != "INPROG":
                 raise
 
+    async def _first(self, sentinels: Sequence[str], *command: str, once: bool = False) -> Any:
+        """The answer of the first Sentinel that gives one. Raises Unavailable when none does.
 
-async def _first(sentinels: Sequence[str], *command: str) -> Any:
-    """The answer of the first Sentinel that gives one. Raises Unavailable when none does."""
-    silent: NeighbourError = Unavailable("The estate file names no Sentinel.", untried=True)
-    for url in sentinels:
+        `once`: nobody else is told after one that may have done it.
+        """
+        silent = Unavailable("The estate file names no Sentinel.", untried=True)
+        for url in sentinels:
+            try:
+                async with self._server(url) as sentinel:
+                    # Raw: redis-py's own words for Sentinel swallow the reason of a refusal.
+                    return await sentinel.execute_command(*command)
+            except Unavailable as error:
+                silent = error
+                if once and not error.untried:
+                    break
+        raise silent
+
+    @asynccontextmanager
+    async def _server(self, url: str) -> AsyncIterator[Any]:
+        """A connection for one piece of work. Raises NeighbourError, also for what happens inside of the block."""
         try:
-            async with _server(url) as sentinel:
-                # Raw: redis-py's own words for Sentinel swallow the reason of a refusal.
-                return await sentinel.execute_command(*command)
-        except Unavailable as error:
-            silent = error
-    raise silent
+            client: Any = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=self.deadline,
+                socket_timeout=self.deadline,
+                decode_responses=True,
+                single_connection_client=True,
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError as error:
+            raise Refused("The address in the estate file is not a Redis URL.") from error
+        where, opened = _address(_split(url)), False
+        try:
+            async with client:
+                opened = True
+                yield client
+        except (AuthenticationError, BusyLoadingError, ResponseError) as error:
+            raise _no(error, where) from error
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis at {where} {self._silence(error, opened=opened)}.", untried=not opened) from error
+
+    def _silence(self, error: Exception, *, opened: bool) -> str:
+        """Why there is no answer, in words."""
+        if isinstance(error, RedisTimeoutError | TimeoutError):
+            return f"does not answer within {self.deadline:g} s"
+        if "max number of clients" in str(error):
+            return "takes no more connections: it has as many as it may have"
+        return "broke off the connection" if opened else f"does not answer ({why(error)})"
 
 
-@asynccontextmanager
-async def _server(url: str) -> AsyncIterator[Any]:
-    """A connection for one piece of work. Raises NeighbourError, also for what happens inside of the block."""
-    try:
-        client: Any = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_WITHIN,
-            socket_timeout=ANSWER_WITHIN,
-            decode_responses=True,
-            single_connection_client=True,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise Refused("The address in the estate file is not a Redis URL.") from error
-    try:
-        async with client:
-            yield client
-    except (RedisError, OSError) as error:
-        raise _meaning(error, _address(_split(url))) from error
-
-
-def _meaning(error: Exception, where: str) -> NeighbourError:
-    """As an error of ours; texts of Redis hold no password."""
+def _no(error: Exception, where: str) -> NeighbourError:
+    """What a server answered with, as an error of ours; texts of Redis hold no password."""
+    text = _line(error)
     if isinstance(error, AuthenticationError):
         return Refused(f"Redis at {where} refuses our password.", "NOAUTH")
     if isinstance(error, NoPermissionError):
-        return Refused(f"Redis at {where} does not let our user do that: {_line(error)}", "NOPERM")
+        return Refused(f"Redis at {where} does not let our user do that: {text}", "NOPERM")
     if isinstance(error, BusyLoadingError):
-        return Unavailable(f"Redis at {where} is loading its data.")
-    if isinstance(error, ResponseError):
-        text = _line(error)
-        return Refused(f"Redis at {where} says: {text}", text.split(" ")[0])
-    if isinstance(error, RedisTimeout):
-        return Unavailable(f"Redis at {where} does not answer within {ANSWER_WITHIN:g} s.")
-    if "max number of clients" in str(error):
-        return Unavailable(f"Redis at {where} takes no more connections: it has as many as it may have.")
-    return Unavailable(f"Redis at {where} does not answer ({why(error)}).")
+        return Unavailable(f"Redis at {where} is loading its data.", untried=True)
+    code = text.split(" ")[0]
+    if code == "BUSY" or isinstance(error, MasterDownError):
+        return Unavailable(f"Redis at {where} asks us to wait: {text}", untried=True)
+    return Refused(f"Redis at {where} says: {text}", code)
 
 
 def _line(error: Exception) -> str:

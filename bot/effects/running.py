@@ -22,7 +22,7 @@ from bot.clock import spoken
 from bot.effects.planning import plan
 from bot.ending import ended
 from bot.engine import Outcome
-from bot.errors import NeighbourError, RecoveryError, StoreUnavailable, Unavailable
+from bot.errors import NeighbourError, NotFound, RecoveryError, StoreUnavailable, Unavailable
 from bot.owed import Effect
 from bot.recovery import owe, shown
 from bot.rules import Case, Change, told
@@ -309,7 +309,7 @@ class Worker:
         await self._lease.check()
         try:
             seen = await self._action.verify(facts, self._tools)
-        except (NotVerified, NeighbourError) as error:
+        except (NotVerified, NeighbourError, NotFound) as error:
             await self._end(RunState.UNVERIFIED, f"every step ran, but the proof was not seen: {error}")
         else:
             await self._end(RunState.SUCCEEDED, seen)

@@ -3,11 +3,14 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+from redis.asyncio import Redis as Client
+from redis.exceptions import RedisError
 
 from bot.action import Tools
 from bot.clients.kubernetes import Kubernetes
@@ -56,6 +59,18 @@ async def sentinel_of(home: Path, primary: Redis, name: str) -> AsyncIterator[st
         yield f"redis://127.0.0.1:{port}"
     finally:
         await child.kill()
+
+
+async def replica_known(url: str, name: str) -> None:
+    """Wait until a Sentinel that was just started has found the one replica, and heard from it."""
+    client: Any = Client.from_url(url)
+    async with asyncio.timeout(40), client:
+        while True:
+            with suppress(RedisError):  # it does not listen yet
+                known = await client.sentinel_slaves(name)
+                if known and known[0]["flags"] == "slave" and known[0]["master-link-status"] == "ok":
+                    return
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

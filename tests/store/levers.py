@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from bot.access import Access
-from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools
+from bot.action import Action, Change, Plan, Progress, Risk, Step, Tools
 from bot.catalogue import Catalogue
 from bot.chat import Card, Posted, ReplyTo
 from bot.clock import Clock, Pace, wall_clock
@@ -19,7 +19,7 @@ from bot.desk import Desk
 from bot.effects.planning import PlanEffects
 from bot.effects.running import RunEffects
 from bot.engine import Engine, Outcome, Performer
-from bot.errors import NotNow, Unavailable
+from bot.errors import NotNow, RecoveryError, Unavailable
 from bot.estate import Estate
 from bot.incident import Person, Scenario
 from bot.owed import Effect, Owed
@@ -49,7 +49,7 @@ class World:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     blind: bool = False
-    proof: bool = True
+    no_proof: RecoveryError | None = None
     untidy: bool = False
 
     async def pull(self, lever: str) -> None:
@@ -134,8 +134,8 @@ class Pull(Action[LeverFacts]):
 
     async def verify(self, facts: LeverFacts, tools: Tools) -> str:
         assert isinstance(tools, Workshop)
-        if not tools.world.proof:
-            raise NotVerified("the lamp stays dark")
+        if tools.world.no_proof is not None:
+            raise tools.world.no_proof
         return "the lamp is lit"
 
 

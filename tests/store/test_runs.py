@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot.action import NotVerified
 from bot.chat import RunCard
 from bot.clock import Pace
-from bot.errors import NotAllowed, NotNow, Refused, Unavailable
+from bot.errors import NotAllowed, NotFound, NotNow, RecoveryError, Refused, Unavailable
 from bot.rules import run_rules_of
 from bot.run import RunState, StepState
 from handlers.cards import draw
@@ -343,9 +344,12 @@ async def test_a_bug_in_an_action_ends_in_a_word(database: str) -> None:
         assert "secret" not in run.outcome
 
 
-async def test_without_proof_it_is_not_called_a_success(database: str) -> None:
-    """Every step ran, the post-condition was not seen: `ran but not verified`."""
-    async with stage(database, World(proof=False)) as it:
+@pytest.mark.parametrize(
+    "error", [NotVerified("the lamp stays dark"), Unavailable("the lamp stays dark"), NotFound("the lamp stays dark")]
+)
+async def test_without_proof_it_is_not_called_a_success(database: str, error: RecoveryError) -> None:
+    """Every step ran, the post-condition was not seen, or what it is seen by is gone: `ran but not verified`."""
+    async with stage(database, World(no_proof=error)) as it:
         number = await it.asks()
         await it.approves(number, CHLOE)
         run = await it.becomes(number, RunState.UNVERIFIED)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actions.cache_raise import Raise, refuse
+from actions.cache_raise import Raise, refuse, since
 from actions.caches import bytes_of, check_of, rate, size
 from actions.llm import breaker_of, provider_of, succeeded_of
 from actions.llm_looks import about_llm
@@ -85,6 +85,15 @@ def test_sizes_and_rates_are_said_plainly() -> None:
     """A rate without a look-up is none."""
     assert [size(n) for n in (100, 64 << 20, 4 << 30, 3 << 29)] == ["100 bytes", "64 MiB", "4 GiB", "1.5 GiB"]
     assert (rate(1, 3), rate(0, 0)) == ("25.0 % of 4 look-ups", "no look-up")
+
+
+def test_a_rate_since_a_look_is_of_what_came_after_it() -> None:
+    """Counters that began anew, by a restart or a reset, say nothing."""
+    first = replace(WELL, uptime=timedelta(seconds=9), hits=10, misses=10)
+    assert since(first, replace(first, hits=13, misses=11)) == "75.0 % of 4 look-ups"
+    assert since(first, first) == "no look-up"
+    for anew in ({"uptime": timedelta(0), "hits": 99, "misses": 99}, {"hits": 3}, {"misses": 3}):
+        assert since(first, replace(first, **anew)).startswith("unknown")
 
 
 @pytest.mark.parametrize(
