@@ -66,7 +66,7 @@ async def test_an_intruder_is_found_shut_out_and_reported(database: str) -> None
         await ended(it, 1)
 
         seen = await sees(it, room, "exfiltration.review", "from 203.0.113.66")
-        assert intruder.inside
+        await eventually(_is(lambda: intruder.inside), what="the intruder is inside")
         await offered(it, room, seen, "Block 203.0.113.66")
         assert "may not reach app=api-server: nobody → 203.0.113.66/32" in (await planned(it, room, 2)).replace("*", "")
         await it.chloe.types("/recover approve RUN-2", room)

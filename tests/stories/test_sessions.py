@@ -64,7 +64,7 @@ async def proof(it: Scene, room: str, run: int) -> str:
         cards = [whole(m) for m in await it.said(room, f"*RUN-{run}*")]
         return next((text for text in cards if "*Proof:*" in text), None)
 
-    return await eventually(look, 60, f"the proof of RUN-{run}")
+    return await eventually(look, 120, f"the proof of RUN-{run}")
 
 
 async def written(it: Scene) -> int:

@@ -135,9 +135,8 @@ async def _logs_hide_secrets(it: Scene, room: str, cluster: Cluster) -> None:
     ]
     with (cluster.kubeconfig.parent / "logs" / f"{pod}.log").open("a") as file:
         file.writelines(f"2099-01-01T00:00:0{n}Z {line}\n" for n, line in enumerate(lines))
-    seen = whole(await sees(it, room, "logs.errors 'pattern=ERROR|FATAL'", "cannot reach"))
-    assert "2 lines with ERROR or FATAL in the last 1 h" in seen
-    assert "looked at: 3 pods with app=api-server" in seen
+    says = "2 lines with ERROR or FATAL in the last 1 h", "looked at: 3 pods with app=api-server"
+    seen = whole(await sees(it, room, "logs.errors 'pattern=ERROR|FATAL'", "cannot reach", *says))
     assert seen.index("FATAL password=") < seen.index("ERROR cannot reach"), "newest first"
     for secret in ("t0p-secret", "hunter2", "INFO fine"):
         assert secret not in seen
