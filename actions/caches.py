@@ -62,13 +62,13 @@ def consumer_of(cache: Cache) -> Consumer:
     return cache.application
 
 
-async def seen_by_application(tools: Tools, cache: Cache) -> str:
-    """How the application sees the cache, once it sees it well. Raises NotVerified when it does not within a minute."""
+async def seen_by_application(tools: Tools, cache: Cache, within: float = GREEN_WITHIN) -> str:
+    """How the application sees the cache, once it sees it well. Raises NotVerified when it does not `within` seconds."""
     if tools.estate.application is None:
         return "the estate file has no application that could be asked"
-    said = "nothing yet"
+    said = "the application has not answered yet"
     try:
-        async with asyncio.timeout(GREEN_WITHIN):
+        async with asyncio.timeout(within):
             while True:
                 well, said = await application_says(tools, cache)
                 if well:

@@ -34,14 +34,14 @@ async def asked(tools: Tools, path: str) -> Answer:
 
 
 async def breaker(tools: Tools) -> str:
-    """`closed`, `open` or `half-open`. Raises Unavailable when nobody answers, Refused when the answer does not say."""
+    """`closed`, `open` or `half-open`. Raises Unavailable when nobody answers now, Refused when the answer does not say."""
     _, llm = llm_of(tools.estate)
     answer = await asked(tools, llm.health)
     state = breaker_of(answer.fields)
-    if not state and answer.status >= 500:
-        raise Unavailable(f"{llm.health} of the application answers {answer.status}")
+    if not state and not answer.ok:
+        raise no(answer, f"{llm.health} of the application")
     if not state:
-        raise Refused(f"{llm.health} of the application (HTTP {answer.status}) does not say how its circuit breaker is")
+        raise Refused(f"{llm.health} of the application does not say how its circuit breaker is")
     return state
 
 
@@ -126,7 +126,7 @@ def no(answer: Answer, what: str) -> NeighbourError:
     said = answer.fields.get("error") or answer.fields.get("message") or ""
     text = f"{what}: HTTP {answer.status}{f' ({str(said)[:200]})' if said else ''}"
     if answer.status >= 500 or answer.status == 429:
-        return Unavailable(text)
+        return Unavailable(text, answer.retry_after)
     if answer.status in (401, 403):
         return Refused(f"{text}: the application does not take our token")
     return Refused(text)

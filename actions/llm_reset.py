@@ -60,6 +60,8 @@ class ResetBreaker(Action[ResetFacts]):
             raise NotNow("The circuit breaker is closed already: there is nothing to reset.")
         wrong = [light.text for light in seen if light.state != "green"]
         warning = f"{provider.title} does not look recovered, so the breaker will probably open again: "
+        if all(light.state != "red" for light in seen):
+            warning = f"Nobody can tell whether {provider.title} has recovered: "
         return Plan(
             ResetFacts(provider=provider.name, looks_well=not wrong),
             (
@@ -102,6 +104,8 @@ class ResetBreaker(Action[ResetFacts]):
         if state != "closed":
             raise NotVerified(f"the breaker has tripped again and is {state}. {again}")
         answer = await ask_something(tools, "the reset")
+        if not answer.ok and answer.status < 500:
+            raise no(answer, "a real request")  # which says nothing about the provider
         if not answer.ok:
             raise NotVerified(f"{no(answer, 'a real request')}. {again}")
         found = provider_of(answer.fields, llm_of(tools.estate)[1])
@@ -126,18 +130,26 @@ async def _watched(tools: Tools, provider: Provider, within: timedelta, progress
     """Until enough calls went well, the breaker trips or the time is over: what was seen. That it tripped is for `verify` to
     judge, so that the run ends as not verified and not as failed: every step did what it should."""
     began = tools.clock()
-    before = await _succeeded(tools, provider)
-    seen = 0
+    before, seen, state = await _succeeded(tools, provider), None, "unknown"
     while tools.clock() - began < within:
         await asyncio.sleep(BETWEEN_LOOKS)
         state = await _state(tools)
-        seen = max(seen, await _seen(tools, provider, before, began))
+        before = await _succeeded(tools, provider) if before is None else before
+        counted = await _seen(tools, provider, before, began)
+        seen = counted if seen is None else max(seen, counted or 0)
         if state not in ("closed", "unknown"):
-            return f"tripped again after {seen} successful calls: the breaker is {state}"
-        if seen >= ENOUGH and state == "closed":
+            return f"tripped again after {_calls(seen)}: the breaker is {state}"
+        if seen is not None and seen >= ENOUGH and state == "closed":
             return f"{seen} calls to {provider.title} succeeded"
-        progress(f"{seen} of {ENOUGH} calls to {provider.title} succeeded, breaker {state}")
-    return f"only {seen} calls to {provider.title} succeeded within {within.total_seconds():g} s"
+        progress(f"{_calls(seen)} of {provider.title}'s, {ENOUGH} are enough; breaker {state}")
+    spent = f"within {within.total_seconds():g} s"
+    if seen is None:
+        return f"unknown whether calls to {provider.title} succeeded: neither the logs nor the application told {spent}"
+    return f"only {seen} calls to {provider.title} succeeded {spent}{'' if state == 'closed' else f'; breaker {state}'}"
+
+
+def _calls(count: int | None) -> str:
+    return f"{'an unknown number of' if count is None else count} successful calls"
 
 
 async def _state(tools: Tools) -> str:
@@ -155,16 +167,17 @@ async def _succeeded(tools: Tools, provider: Provider) -> int | None:
     return succeeded_of(answer.fields, provider)
 
 
-async def _seen(tools: Tools, provider: Provider, before: int | None, began: datetime) -> int:
-    """Calls that went well since then: what all pods have written; where they write nothing of it, one pod's figures."""
+async def _seen(tools: Tools, provider: Provider, before: int | None, began: datetime) -> int | None:
+    """Calls that went well since then: what all pods have written; where they write nothing of it, one pod's figures. None
+    when nobody tells."""
     cluster, words = tools.estate.cluster, llm_of(tools.estate)[1].success_log
     workload = next((d for d in cluster.deployments if d.service == "api"), None) if cluster else None
+    written: int | None = None
     if cluster is not None and workload is not None:
         with contextlib.suppress(NeighbourError, NotFound):
             lines = await tools.cluster.logs(
                 cluster.namespace, workload.selector, since=tools.clock() - began, contains=(words,), most=ENOUGH
             )
-            if lines:
-                return sum(words in line.text for line in lines)
-    now = await _succeeded(tools, provider)
-    return now - before if now is not None and before is not None and now >= before else 0
+            written = sum(words in line.text for line in lines)
+    now = None if written else await _succeeded(tools, provider)
+    return written if now is None or before is None else max(now - before, 0)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from actions.caches import find, in_use, look_at, seen_by_application, servers
 from actions.llm import address, no
-from actions.rollouts import BETWEEN_LOOKS, wait_for_rollout
+from actions.rollouts import BETWEEN_LOOKS, GREEN_WITHIN, wait_for_rollout
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
 from bot.errors import NeighbourError, NotFound, NotNow, Refused, Unavailable
 from bot.estate import Estate
@@ -183,6 +183,8 @@ class WarmUp(Action[WarmUpFacts]):
     usual: ClassVar[timedelta] = timedelta(minutes=1)
     service: ClassVar[str] = "redis"
     facts: ClassVar[type[BaseModel]] = WarmUpFacts
+    green_within: ClassVar[float] = GREEN_WITHIN
+    """Seconds that the application has to see the cache well."""
 
     cache: str = CACHE
 
@@ -221,7 +223,7 @@ class WarmUp(Action[WarmUpFacts]):
         state = await tools.caches.state(servers(cache)[facts.server])
         if not state.keys:
             raise NotVerified(f"{facts.server} holds no key")
-        return f"{facts.server} holds {state.keys:,} keys; {await seen_by_application(tools, cache)}"
+        return f"{facts.server} holds {state.keys:,} keys; {await seen_by_application(tools, cache, self.green_within)}"
 
 
 async def _warmed(tools: Tools, url: str, progress: Progress) -> str:
@@ -230,7 +232,7 @@ async def _warmed(tools: Tools, url: str, progress: Progress) -> str:
     assert application is not None  # noqa: S101  the plan asked for it
     token = application.admin_token.get_secret_value() if application.admin_token else ""
     before = await look_at(tools, url)
-    had = before.keys if isinstance(before, CacheState) else 0
+    had = f"{before.keys:,} before" if isinstance(before, CacheState) else "before: unknown"
     asking = asyncio.create_task(
         tools.site.ask("POST", address(application, application.warmup), token=token, within=WARMED_WITHIN)
     )
@@ -238,7 +240,7 @@ async def _warmed(tools: Tools, url: str, progress: Progress) -> str:
         while not asking.done():
             await asyncio.wait({asking}, timeout=BETWEEN_LOOKS)
             try:
-                progress(f"{(await tools.caches.state(url)).keys:,} keys ({had:,} before)")
+                progress(f"{(await tools.caches.state(url)).keys:,} keys ({had})")
             except NeighbourError as error:
                 progress(str(error))
         answer = await asking
@@ -247,6 +249,6 @@ async def _warmed(tools: Tools, url: str, progress: Progress) -> str:
     if not answer.ok:
         raise no(answer, f"{application.warmup} of the application")
     now = await look_at(tools, url)
-    counted = f"{now.keys:,} keys ({had:,} before)" if isinstance(now, CacheState) else str(now)
+    counted = f"{now.keys:,} keys ({had})" if isinstance(now, CacheState) else str(now)
     warmed = answer.fields.get("warmed")
     return f"{warmed} queries warmed; {counted}" if isinstance(warmed, int) else counted

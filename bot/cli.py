@@ -19,6 +19,7 @@ from bot import estate as estates
 from bot import report
 from bot.clock import Pace, wall_clock
 from bot.errors import BadInput, DataDirectoryBusy
+from bot.failures import why
 from bot.incident import parse_number
 from bot.rules import rules_of
 from bot.settings import Settings, read
@@ -56,7 +57,7 @@ def check(say: Say) -> int:
         with psycopg.connect(settings.database_url, connect_timeout=5):
             say("Store: answers")
     except psycopg.Error as error:
-        say(f"Store: does not answer ({type(error).__name__}). The bot would wait for it and serve nothing until then.")
+        say(f"Store: does not answer ({why(error)}). The bot would wait for it and serve nothing until then.")
         return 1
     for warning in blast_radius(settings, estate):
         say(f"WARNING: {warning}")

@@ -13,6 +13,14 @@ from bot.clock import spoken
 from bot.errors import NotAllowed, NotNow
 from bot.incident import Person, Severity
 
+FIRST_PAUSE, LONGEST_ASKED = 1.0, 60.0
+"""Seconds."""
+
+
+def pause(tries: int, asked: float | None) -> float:
+    """Seconds until a step is tried again: longer each time, and as long as its neighbour asks for, within a minute."""
+    return max(FIRST_PAUSE * 2.0 ** (tries - 1), min(asked or 0.0, LONGEST_ASKED))
+
 
 class RunState(StrEnum):
     PLANNING = "planning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -12,6 +13,8 @@ from bot.rules import Case, Rules
 from bot.run import Run, RunRules, RunState, left, override_from
 
 Usual = tuple[timedelta, int] | None
+
+_UID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def draw_run(
@@ -96,8 +99,11 @@ def _only_override(run: Run) -> bool:
 
 
 def _said(value: object) -> str:
+    """For the eye: of an identity its beginning, of many only their number; the digest holds for all of it."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_said(held)}" for name, held in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
+        if len(value) > 1 and all(_UID.fullmatch(str(one)) for one in value):
+            return f"{len(value)} identities"
+        return ", ".join(map(_said, value)) or "none"
+    return _UID.sub(lambda uid: f"{uid[0][:8]}…", str(value))

@@ -120,7 +120,8 @@ def _planned(card: RunCard) -> list[Block]:
         blocks.append(section(f"*Seen*{seen}\n{lines(notes, 1000)}"))
     decides = " · ".join(f"{esc(name)} *{clip(esc(value), 150)}*" for name, value in card.facts)
     if decides:
-        blocks.append(context(f"The approval holds for exactly this: {clip(decides, 1000)}"))
+        whole = f"; all of it is plan `{card.run.digest[:12]}`" if card.run.digest else ""
+        blocks.append(context(f"The approval holds for exactly this: {clip(decides, 1000)}{whole}"))
     return blocks
 
 

@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.chat import Card, Posted, ReplyTo, Room
 from bot.errors import NameTaken, Refused, Unavailable
+from bot.failures import why
 from handlers import cards
 
 METADATA = "recovery_bot_effect"
@@ -40,7 +41,7 @@ async def slack_errors() -> AsyncIterator[None]:
     except SlackApiError as error:
         raise _translated(error) from error
     except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable(f"Slack does not answer ({type(error).__name__})") from error
+        raise Unavailable(f"Slack does not answer ({why(error)})") from error
 
 
 def _translated(error: SlackApiError) -> Exception:

@@ -72,6 +72,8 @@ def bot_environment(
         "BOT_ESTATE": str(estate),
         "BOT_SECONDS_PER_MINUTE": f"{seconds_per_minute:g}",
         "API_URL": at.app or NOWHERE,
+        # Its name stays with the primary site: only the API's is led to the disaster recovery site.
+        "SITE_URL": at.primary or NOWHERE,
         "PRIMARY_URL": at.primary or NOWHERE,
         "API_TOKEN": tokens.api_token,
         "ADMIN_TOKEN": tokens.admin_token,

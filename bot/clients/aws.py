@@ -11,6 +11,7 @@ from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
 from bot.errors import NeighbourError, NotFound, Refused, Unavailable
+from bot.failures import why
 
 _CONNECT, _READ = 5.0, 20.0  # seconds
 _LATER = (
@@ -76,7 +77,7 @@ def meaning(error: Exception, service: str, what: str = "") -> NeighbourError | 
     if isinstance(error, botocore.ClientError):
         return _refusal(error.response, service, what)
     if isinstance(error, _BROKEN):
-        return Unavailable(f"{service} does not answer ({type(error).__name__})")
+        return Unavailable(f"{service} does not answer ({why(error)})")
     return Refused(f"{service} cannot be asked: {str(error).splitlines()[0][:200]}")
 
 

@@ -14,8 +14,10 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from bot.errors import NeighbourError, NotFound, Refused, Unavailable
+from bot.failures import why
 from bot.tools.caches import CacheState, Follower
 
 CONNECT_WITHIN, ANSWER_WITHIN = 2.0, 2.0
@@ -147,7 +149,11 @@ def _meaning(error: Exception, where: str) -> NeighbourError:
     if isinstance(error, ResponseError):
         text = _line(error)
         return Refused(f"Redis at {where} says: {text}", text.split(" ")[0])
-    return Unavailable(f"Redis at {where} does not answer ({type(error).__name__}).")
+    if isinstance(error, RedisTimeout):
+        return Unavailable(f"Redis at {where} does not answer within {ANSWER_WITHIN:g} s.")
+    if "max number of clients" in str(error):
+        return Unavailable(f"Redis at {where} takes no more connections: it has as many as it may have.")
+    return Unavailable(f"Redis at {where} does not answer ({why(error)}).")
 
 
 def _line(error: Exception) -> str:

@@ -14,6 +14,7 @@ import dns.rdatatype
 import dns.resolver
 
 from bot.errors import Refused, Unavailable
+from bot.failures import why
 from bot.tools.names import Resolved
 
 WITHIN = 3.0
@@ -39,7 +40,7 @@ class DnsNames:
         except dns.exception.Timeout as error:
             raise Unavailable(f"resolver {resolver} did not answer within {WITHIN:g} s") from error
         except (dns.exception.DNSException, OSError, EOFError) as error:
-            raise Unavailable(f"resolver {resolver} does not answer ({type(error).__name__})") from error
+            raise Unavailable(f"resolver {resolver} does not answer ({why(error)})") from error
         code = answer.rcode()
         if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise Unavailable(f"resolver {resolver} could not resolve {name} ({dns.rcode.to_text(code)})")

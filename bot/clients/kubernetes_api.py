@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from bot.errors import NotFound, Refused, Unavailable
+from bot.failures import why
 
 _SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
 _CODES = {400: "Invalid", 401: "Unauthorized", 403: "Forbidden", 409: "Conflict", 422: "Invalid"}
@@ -194,11 +195,11 @@ def _speaking(library: Any, within: float) -> Iterator[None]:
         # Never chained: its text is the whole answer, which may repeat what was sent.
         raise _Failed(error) from None
     except aiohttp.ClientConnectorError as error:
-        raise Unavailable(f"The cluster cannot be reached: {_reason(error)}.", untried=True) from error
+        raise Unavailable(f"The cluster cannot be reached: {why(error)}.", untried=True) from error
     except TimeoutError as error:
         raise Unavailable(f"The cluster did not answer within {within:g} s.") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable(f"The cluster broke off its answer ({type(error).__name__}).") from error
+        raise Unavailable(f"The cluster does not answer: {why(error)}.") from error
 
 
 class _Failed(Exception):
@@ -258,8 +259,3 @@ def _client_class(library: Any) -> Any:
             return response
 
     return Api
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    inner = getattr(error, "os_error", None)
-    return (inner.strerror or type(inner).__name__) if isinstance(inner, OSError) else type(error).__name__

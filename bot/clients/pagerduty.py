@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from bot.errors import Refused, Unavailable
+from bot.failures import why
 from bot.incident import Page
 from bot.pager import Contact, Heard
 
@@ -71,7 +72,7 @@ class PagerDuty:
             except pdpyras.PDHTTPError as error:
                 raise Unavailable("PagerDuty does not accept the API key", retry_after=60) from error
             except pdpyras.PDClientError as error:
-                raise Unavailable(f"PagerDuty does not answer ({type(error.__cause__ or error).__name__})") from error
+                raise Unavailable(f"PagerDuty does not answer ({why(error)})") from error
             return _answer(response)
 
         loop = asyncio.get_running_loop()

@@ -15,9 +15,11 @@ from psycopg.rows import dict_row
 from redis.exceptions import RedisError
 
 from bot.assessment import LAST_SEEN, Look
+from bot.clients.site import beginning
 from bot.errors import NeighbourError, RecoveryError, Unavailable
 from bot.estate import HttpProbe, KubernetesProbe, PostgresProbe, RedisProbe
 from bot.estate_places import Dns, Record
+from bot.failures import why
 from bot.tools import Cluster, Names
 
 
@@ -69,12 +71,12 @@ class Probes:
     async def http(self, probe: HttpProbe) -> Look:
         try:
             async with self._session.get(probe.url, allow_redirects=False) as response:
-                body = await response.content.read(65536)
+                body = await beginning(response)
                 status = response.status
         except aiohttp.InvalidURL:
             return Look("unknown", "the address in the estate file is not a URL")
         except (aiohttp.ClientError, OSError) as error:
-            return Look("bad", f"no answer ({type(error).__name__})")
+            return Look("bad", f"no answer ({why(error)})")
         fields = _json(body)
         if status != probe.expect_status:
             said = f" ({', '.join(names)} failing)" if (names := _failing_checks(fields)) else _reason(fields)
@@ -101,7 +103,10 @@ class Probes:
                 standbys = [] if row is None or row["recovering"] else await (await conn.execute(_STANDBYS)).fetchall()
                 written = {} if row is None or row["recovering"] or row["read_only"] else await _written(conn)
         except psycopg.ProgrammingError as error:
-            return Look("unknown", f"the connection string cannot be used ({type(error).__name__})")
+            said = (
+                f"the server says: {_first_line(error)}" if error.sqlstate else "the connection string cannot be used"
+            )
+            return Look("unknown", said)
         except psycopg.OperationalError as error:
             refused = next((what for words, what in _REFUSALS.items() if words in str(error)), None)
             if refused is not None:

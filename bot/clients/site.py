@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from bot.errors import Unavailable
+from bot.failures import why
 from bot.tools import Answer
 from bot.tools.site import HTTP_WITHIN
 
@@ -18,10 +19,11 @@ _MOST = 64 << 10  # bytes of a body that are looked at
 
 
 class HttpSite:
-    """A Site on a session that somebody else closes."""
+    """A Site on a session that somebody else closes. Nobody waits for longer than `longest`, whatever is asked for."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, longest: timedelta = timedelta(minutes=10)) -> None:
         self._session = session
+        self.longest = longest
 
     async def ask(
         self,
@@ -33,20 +35,31 @@ class HttpSite:
         within: timedelta = HTTP_WITHIN,
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        began = time.monotonic()
+        within, began = min(within, self.longest), time.monotonic()
         try:
             async with self._session.request(
                 method, url, headers=headers, json=body, allow_redirects=not token,
                 timeout=aiohttp.ClientTimeout(total=within.total_seconds()),
             ) as response:  # fmt: skip
-                read = await response.content.read(_MOST)
-                text = read.decode(response.charset or "utf-8", errors="replace")
-                status = response.status
+                text = (await beginning(response)).decode(response.charset or "utf-8", errors="replace")
+                status, later = response.status, response.headers.get("Retry-After", "")
         except TimeoutError as error:
             raise Unavailable(f"{_host(url)} did not answer within {within.total_seconds():g} s") from error
         except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
-            raise Unavailable(f"{_host(url)} does not answer ({type(error).__name__})") from error
-        return Answer(status, _fields(text), text, timedelta(seconds=time.monotonic() - began))
+            raise Unavailable(f"{_host(url)} does not answer ({why(error)})") from error
+        latency = timedelta(seconds=time.monotonic() - began)
+        # It may be a date, too: then the usual pauses do.
+        return Answer(status, _fields(text), text, latency, float(later) if later.isdecimal() else None)
+
+
+async def beginning(response: aiohttp.ClientResponse) -> bytes:
+    """The first 64 KiB of a body, in however many pieces it comes."""
+    read = b""
+    async for piece in response.content.iter_any():
+        read += piece
+        if len(read) >= _MOST:
+            break
+    return read[:_MOST]
 
 
 def _fields(text: str) -> Mapping[str, Any]:

@@ -306,7 +306,8 @@ def _objects(where: Path) -> list[Mapping[str, Any]]:
         try:
             documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise Refused(f"{file.name} is not YAML: {type(error).__name__}") from error
+            mark = getattr(error, "problem_mark", None)
+            raise Refused(f"{file.name} is not YAML{f', see its line {mark.line + 1}' if mark else ''}") from error
         for one in documents:
             if not one:
                 continue

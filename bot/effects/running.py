@@ -37,8 +37,6 @@ log = logging.getLogger("bot.run")
 TRIES = 5
 """How often a step is tried when its neighbour does not answer; each time it is probed first."""
 
-FIRST_WAIT = 1.0
-
 GIVE_UP_AFTER = 4
 """How often a run is taken up again after an error that nobody foresaw."""
 
@@ -207,7 +205,8 @@ class Worker:
                     log.exception("%s: “%s” went wrong", self._run.id, step.title)
                 if await self._after(step, row, error, last=attempt == TRIES):
                     return
-                await asyncio.sleep(FIRST_WAIT * 2 ** (attempt - 1))
+                asked = error.retry_after if isinstance(error, Unavailable) else None
+                await asyncio.sleep(runs.pause(attempt, asked))
             else:
                 await self._mark(row, StepState.DONE, said or self._detail)
                 return
@@ -237,7 +236,7 @@ class Worker:
                 return await step.done()
             except Unavailable as error:
                 self._report(f"asking whether it has happened: {error}")
-                await asyncio.sleep(FIRST_WAIT * 2**attempt)
+                await asyncio.sleep(runs.pause(attempt + 1, error.retry_after))
             except RecoveryError as error:
                 log.warning("%s: “%s” cannot be probed: %s", self._run.id, step.title, error)
                 return None
@@ -336,7 +335,7 @@ class Worker:
                 raise
             except RecoveryError as error:
                 if isinstance(error, Unavailable) and attempt < TRIES:
-                    await asyncio.sleep(FIRST_WAIT * 2 ** (attempt - 1))
+                    await asyncio.sleep(runs.pause(attempt, error.retry_after))
                     continue
                 await self._mark(row, StepState.FAILED, f"undo failed: {error}")
                 await self._end(RunState.FAILED, f"undoing “{row.title}” failed: {error}")

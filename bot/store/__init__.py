@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from bot.assessment import Reading
 from bot.clock import Clock
 from bot.errors import NotFound, StoreUnavailable
+from bot.failures import why
 from bot.incident import Impact
 from bot.owed import NEVER, Effect, Owed, parked, queue_of, wake_ladder
 from bot.rules import Case, Change
@@ -91,7 +92,7 @@ class Store:
             async with self.pool.connection(timeout=within) as conn:
                 yield conn
         except (psycopg.OperationalError, PoolTimeout, PoolClosed, TooManyRequests) as error:
-            raise StoreUnavailable(f"the store does not answer ({type(error).__name__})") from error
+            raise StoreUnavailable(f"the store does not answer ({why(error)})") from error
 
     @asynccontextmanager
     async def tx(self, within: float | None = None) -> AsyncIterator[Tx]:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from bot.action import Risk
 from bot.errors import NotFound, StoreUnavailable, Unavailable
+from bot.failures import why
 from bot.run import Held, Run, RunState, Shown, StepRow, StepState, Vote
 from bot.store import Store, TakenOver, Tx
 from bot.store.rows import Row, person_json, person_of
@@ -139,7 +140,7 @@ async def lease(store: Store, run: str) -> AsyncIterator[Lease]:
             store.conninfo, autocommit=True, application_name=f"recovery-bot {run}"
         )
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"the store does not answer ({type(error).__name__})") from error
+        raise StoreUnavailable(f"the store does not answer ({why(error)})") from error
     async with conn:
         for _ in range(2):
             held = await (await conn.execute(store.query("hold_lease"), {"name": run})).fetchone()

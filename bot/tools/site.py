@@ -12,12 +12,14 @@ HTTP_WITHIN = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said. `fields` is the body where it is a JSON object, else empty; `text` its first 64 KiB."""
+    """What a server said. `fields` is the body where it is a JSON object, else empty; `text` its first 64 KiB.
+    `retry_after`: the seconds after which it wants to be asked again, where it says so."""
 
     status: int
     fields: Mapping[str, Any]
     text: str
     latency: timedelta
+    retry_after: float | None = None
 
     @property
     def ok(self) -> bool:

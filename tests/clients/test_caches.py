@@ -75,7 +75,7 @@ async def test_a_server_is_read_and_changed(two: tuple[Path, Redis, Redis]) -> N
 
 
 async def test_each_no_is_a_sentence_without_the_password(two: tuple[Path, Redis, Redis]) -> None:
-    """A wrong password, an address that is none, nobody there, a server that hangs."""
+    """A wrong password, an address that is none, nobody there, no connection left, a server that hangs."""
     _, primary, _ = two
     wrong = f"redis://:s3cret@127.0.0.1:{primary.port}/0"
     with pytest.raises(Refused, match="refuses our password") as refusal:
@@ -83,10 +83,15 @@ async def test_each_no_is_a_sentence_without_the_password(two: tuple[Path, Redis
     assert "s3cret" not in str(refusal.value)
     with pytest.raises(Refused, match="not a Redis URL"):
         await CACHES.state("http://127.0.0.1")
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 does not answer \(the connection is refused\)"):
         await CACHES.state("redis://127.0.0.1:9/0")
+    async with redis.asyncio.Redis.from_url(primary.url, single_connection_client=True) as last:
+        await last.config_set("maxclients", 1)
+        with pytest.raises(Unavailable, match="takes no more connections: it has as many as it may have"):
+            await CACHES.ping(primary.url)
+        await last.config_set("maxclients", 100)
     await primary.freeze()
-    with pytest.raises(Unavailable, match="TimeoutError"):
+    with pytest.raises(Unavailable, match="does not answer within 2 s"):
         await CACHES.ping(primary.url)
 
 

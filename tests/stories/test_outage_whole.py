@@ -33,6 +33,7 @@ async def test_everything_is_down_and_is_healed_by_dns_and_code(database: str, m
         room = await it.declares("P0 complete outage, nothing answers")
         says = "operating normally", f"DNS {NAME}: {PRIMARY}", "DR site: healthy", "Region disaster recovery"
         seen = await sees(it, room, "outage.assess", "addresses do not answer well", *says)
+        assert re.search(r"BAD: Site \S+: no answer \(the connection is refused\)", whole(seen))
 
         await it.ana.clicks(seen, "recover_start_0", value=_offer("dns.failover"))
         plan = whole(await it.ana.reads(room, "What changes"))
@@ -85,6 +86,8 @@ async def test_everything_is_down_and_is_healed_by_dns_and_code(database: str, m
         await it.chloe.types("/recover undo RUN-1", room)
         await it.ana.reads(room, "*undone*")
         assert await dns.leads(NAME + ".") == [PRIMARY]
+        await it.ana.types("/recover outage.assess", room)
+        await it.ana.reads(room, "all 4 addresses answer well from outside")
         await it.ana.types("/incident resolve the primary site is rebuilt", room)
         report = whole(await it.ana.reads(room, "Incident Report"))
         for service, goal in (("API Services", "10 min"), ("Database", "5 min"), ("Redis Cache", "5 min")):

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from actions import CATALOGUE
+from actions.node_recover import Recover
+from actions.redis_restart import Restart
 from bot.action import Finding, Findings, Offer, Risk
 from bot.assessment import Verdict
 from bot.catalogue import Catalogue
 from bot.chat import AssessmentCard, FindingsCard, LineCard, RunCard
 from bot.incident import Person, Scenario
 from bot.run import OUTCOME, Run, RunState, Shown, StepRow, StepState, Vote
+from bot.runcard import facts_of
 from handlers.cards import draw
 from tests.unit.given import ANA, MALICE, NOW
 from tests.unit.slack_text import mentions_nobody, taken_by_slack
@@ -183,3 +186,28 @@ def test_a_button_shows_the_risk_of_its_action() -> None:
         ":eyes: Look": "", ":large_blue_circle: Plan": "", ":large_orange_circle: Plan": "", ":red_circle: Plan": "danger",
     }  # fmt: skip
     assert max(map(len, drawn)) <= 30
+
+
+def test_identities_are_short_and_the_plan_is_named() -> None:
+    """Nobody reads a UID: its beginning is shown, of many their number. The digest, which covers all of them, stands behind."""
+    uids = [f"{n}a5eb1e5-0000-4000-8000-00000000000{n}" for n in range(3)]
+    plan = run("", 1, RunState.PROPOSED).plan
+    assert plan is not None
+    node = {
+        "node": "node-1",
+        "uid": uids[0],
+        "provider": "aws:///us-east-1a/i-0abc",
+        "ready_elsewhere": 3,
+        "known": uids,
+    }
+    shown = replace(run("", 1, RunState.PROPOSED), plan=replace(plan, facts=node))
+    assert facts_of(shown, Recover) == [
+        ("node", "node-1"), ("uid", "0a5eb1e5…"), ("provider", "aws:///us-east-1a/i-0abc"), ("ready elsewhere", "3"),
+        ("known", "3 identities"),
+    ]  # fmt: skip
+    redis = {"cache": "redis", "uid": uids[1], "pods": {"redis-0": uids[2]}}
+    facts = facts_of(replace(shown, plan=replace(plan, facts=redis)), Restart)
+    assert facts == [("cache", "redis"), ("uid", "1a5eb1e5…"), ("pods", "redis-0 2a5eb1e5…")]
+    _, blocks = draw(replace(card(shown, progress=False), facts=facts))
+    said = [e["text"] for b in blocks if b["type"] == "context" for e in b["elements"]]
+    assert "pods *redis-0 2a5eb1e5…*; all of it is plan `000000000000`" in said[0]

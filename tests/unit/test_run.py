@@ -126,3 +126,9 @@ def test_a_plan_that_only_an_override_starts_takes_no_approval(risk: Risk) -> No
     with pytest.raises(NotAllowed):
         runs.override(run, PEOPLE[1], "gone", Severity.P0, RULES, later)
     assert runs.left(runs.override(run, PEOPLE[0], "gone", Severity.P0, RULES, later), RULES) == 0
+
+
+def test_a_neighbour_that_asks_to_wait_is_given_its_time() -> None:
+    """Each pause is longer than the one before; what a neighbour asks for is kept, but no run waits for hours."""
+    assert [runs.pause(tries, None) for tries in (1, 2, 3, 4)] == [1, 2, 4, 8]
+    assert [runs.pause(2, asked) for asked in (0, 1, 7, 3600)] == [2, 2, 7, 60]
