@@ -13,7 +13,7 @@ import aiohttp
 from sandbox.environment import Secrets
 from sandbox.estate.children import CannotStart, Child, free_port
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -13,7 +13,7 @@ from sandbox.estate.children import CannotStart, Child
 
 State = Literal["running", "stopped", "restarting"]
 # A draining bot is given this long after SIGTERM.
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 class Command:

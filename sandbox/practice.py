@@ -290,6 +290,8 @@ class Practice:
         if self._command:
             starts.append((f"Bot started          {' '.join(self._command)}", self.bot.start()))
         await self._all(starts)
+        if self.redis_replica:
+            await self.redis_replica.linked()
 
     async def _cluster_up(self, cluster: Cluster) -> None:
         if self.app:

@@ -145,7 +145,7 @@ class Cluster:
         spec = self.store.get(DEPLOYMENTS, NAMESPACE, deployment)["spec"]["template"]["spec"]
         return environment_of(self.store, NAMESPACE, spec)
 
-    async def settled(self, within: float = 30.0) -> None:
+    async def settled(self, within: float = 60.0) -> None:
         """Wait until every deployment and stateful set is as it was asked to be. Raises TimeoutError."""
         async with asyncio.timeout(within):
             with self.store.listening() as changed:

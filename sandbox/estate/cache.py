@@ -1,6 +1,7 @@
 """ValueCanvas's cache: a real redis-server that keeps nothing on the disk, and its replica."""
 
 import asyncio
+import contextlib
 import secrets
 import signal
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError
 from sandbox.estate.children import CannotDo, CannotStart, Child, Unprivileged, free_port
 from sandbox.estate.wheels import give, redis_program
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 class Redis:
@@ -83,6 +84,17 @@ class Redis:
         except RedisError as error:
             raise CannotDo(f"{self.title} does not answer.") from error
         return str(role["role"])
+
+    async def linked(self) -> None:
+        """Wait until this replica follows its primary. Raises CannotDo when it does not get there."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        async with self._client() as client:
+            while asyncio.get_running_loop().time() < deadline:
+                with contextlib.suppress(RedisError):
+                    if (await client.info("replication")).get("master_link_status") == "up":
+                        return
+                await asyncio.sleep(0.02)
+        raise CannotDo(f"{self.title} did not get linked within {PATIENCE:.0f} seconds.")
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is None or not self.running:

@@ -8,7 +8,7 @@ import psycopg
 from sandbox.estate.children import CannotDo
 
 TABLES = ("users", "canvases")
-PATIENCE = 10.0
+PATIENCE = 30.0
 _OPTIONS = "-c statement_timeout=5000 -c lock_timeout=1000"
 
 
@@ -30,7 +30,7 @@ class Contents:
     async def _execute(self, statement: str, values: tuple[str, ...] = ()) -> tuple[object, ...] | None:
         try:
             async with await psycopg.AsyncConnection.connect(
-                self._database(), connect_timeout=2, options=_OPTIONS, application_name="practice"
+                self._database(), connect_timeout=10, options=_OPTIONS, application_name="practice"
             ) as connection:
                 cursor = await connection.execute(statement, values or None)
                 return await cursor.fetchone() if cursor.description else None
@@ -78,7 +78,7 @@ class Blockade:
         await asyncio.gather(*sessions, return_exceptions=True)
 
     async def _connect(self, name: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        return await psycopg.AsyncConnection.connect(self._database(), connect_timeout=2, application_name=name)
+        return await psycopg.AsyncConnection.connect(self._database(), connect_timeout=10, application_name=name)
 
     def _keep(self, connection: psycopg.AsyncConnection[tuple[object, ...]], query: str) -> None:
         session = asyncio.create_task(self._run(connection, query), name="blockade")

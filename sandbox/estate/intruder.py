@@ -130,4 +130,4 @@ class Intruder:
                 await self._s3.get(BACKUPS, stored.key, came_from=ADDRESS)
 
     async def _connect(self, url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        return await psycopg.AsyncConnection.connect(url, connect_timeout=2, autocommit=True)
+        return await psycopg.AsyncConnection.connect(url, connect_timeout=10, autocommit=True)

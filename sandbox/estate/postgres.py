@@ -20,7 +20,7 @@ from sandbox.estate.wheels import give, postgres_programs
 ROLE = DATABASE = "valuecanvas"
 REPLICATOR = "replicator"
 USERS, CANVASES, SESSIONS = 500, 2_000, 5_000
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 _SETTINGS = {
     "shared_buffers": "32MB",

@@ -18,7 +18,7 @@ from sandbox.estate.children import CannotDo, CannotStart, Child, free_port
 
 BACKUPS, EVIDENCE, LOGS = "valuecanvas-backups", "valuecanvas-evidence", "valuecanvas-logs"
 SECRET = "valuecanvas/production/secrets"  # noqa: S105  its name
-PATIENCE = 20.0
+PATIENCE = 60.0
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _XML = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 # moto asks for a signature, and believes it.

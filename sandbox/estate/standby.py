@@ -61,7 +61,7 @@ class Standby(Server):
     async def look(self) -> Replay:
         """How it is now. Raises CannotDo when it does not answer."""
         try:
-            async with await psycopg.AsyncConnection.connect(self.admin_url, connect_timeout=2) as connection:
+            async with await psycopg.AsyncConnection.connect(self.admin_url, connect_timeout=10) as connection:
                 cursor = connection.cursor(row_factory=class_row(Replay))
                 replay = await (await cursor.execute(_LOOK)).fetchone()
         except psycopg.Error as error:

@@ -11,6 +11,8 @@ from sandbox.estate.children import CannotDo, CannotStart, Child
 from sandbox.terraform import state as states
 from sandbox.terraform.cloud import Cloud
 
+EACH_TAKES = 0.2
+"""Seconds for each resource."""
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _KUBERNETES = {
     "10-namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: production}\n",
@@ -93,7 +95,7 @@ class Code:
             (folder / "k8s" / "production" / name).write_text(text)
         self.begin()
         self.bin.mkdir()
-        self.set_pace(0.2)
+        self._install()
 
     def begin(self) -> None:
         """Of what the code says, the state has what it had at first."""
@@ -102,12 +104,11 @@ class Code:
         state["resources"] = {f"terraform_data.{n}": {"id": n, "input": v, "output": v} for n, v in there.items()}
         states.write(self.state, state)
 
-    def set_pace(self, seconds: float) -> None:
-        """Every Terraform that starts from now on takes `seconds` for each resource."""
+    def _install(self) -> None:
         program = self.bin / "terraform"
         program.write_text(
             f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(_REPOSITORY)!r})\n"
-            f"from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:], {seconds!r}, {self.cloud.url!r}))\n"
+            f"from sandbox.terraform.program import main\nsys.exit(main(sys.argv[1:], {EACH_TAKES!r}, {self.cloud.url!r}))\n"
         )
         program.chmod(0o755)
 

@@ -10,7 +10,7 @@ from sandbox.practice import Practice
 from tests.browser.counterpart import Heard
 from tests.sandbox import slack_stage
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 40_000
 
 
 class Seat:

@@ -47,7 +47,7 @@ async def sentinel_of(home: Path, primary: Redis, name: str) -> AsyncIterator[st
     file = folder / "sentinel.conf"
     lines = (
         "bind 127.0.0.1", f"port {port}", f"sentinel monitor {name} 127.0.0.1 {primary.port} 1",
-        f'sentinel auth-pass {name} "{primary.password}"', f"sentinel down-after-milliseconds {name} 1000",
+        f'sentinel auth-pass {name} "{primary.password}"', f"sentinel down-after-milliseconds {name} 5000",
     )  # fmt: skip
     file.write_text("\n".join(lines) + "\n")
     if user is not None:

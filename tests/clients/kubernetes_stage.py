@@ -23,7 +23,7 @@ class Stage:
 
     async def finished(self, kind: WorkloadKind, name: str, generation: int) -> Rollout:
         """Look until the rollout is done or stuck."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             with self.cluster.store.listening() as changed:
                 while True:
                     changed.clear()
@@ -34,13 +34,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def practice(folder: Path, *, deadline: float = 5.0) -> AsyncIterator[Stage]:
+async def practice(folder: Path) -> AsyncIterator[Stage]:
     """Started, with every workload as it was asked to be; pods are played and start in a moment."""
     cluster = Cluster(folder, env=ENV, pod_start=0.01)
     await cluster.start()
     try:
         await cluster.settled()
-        async with aclosing(Kubernetes({"KUBECONFIG": str(cluster.kubeconfig)}, deadline=deadline)) as bot:
+        async with aclosing(Kubernetes({"KUBECONFIG": str(cluster.kubeconfig)}, deadline=20.0)) as bot:
             yield Stage(cluster, bot)
     finally:
         await cluster.stop()

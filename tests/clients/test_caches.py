@@ -28,7 +28,7 @@ async def two() -> AsyncIterator[tuple[Path, Redis, Redis]]:
 
 async def linked(primary: Redis, replica: Redis) -> None:
     """Wait until the replica has everything."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while True:
             one, two = await CACHES.state(primary.url), await CACHES.state(replica.url)
             if two.linked and one.followers and one.history == two.history and two.offset >= one.offset:
@@ -62,7 +62,7 @@ async def test_a_server_is_read_and_changed(two: tuple[Path, Redis, Redis]) -> N
     await CACHES.pause_writes(primary.url, timedelta(seconds=60))
     with pytest.raises(Unavailable):
         await CACHES.write_and_read(primary.url, "RUN-1")
-    assert (await CACHES.ping(primary.url)) < timedelta(seconds=1)
+    assert await CACHES.ping(primary.url) < timedelta(seconds=30)
     await CACHES.resume_writes(primary.url)
     await CACHES.write_and_read(primary.url, "RUN-1")
     with pytest.raises(Refused, match="replica"):

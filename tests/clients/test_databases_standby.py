@@ -31,7 +31,7 @@ async def test_a_standby_is_promoted(primary: TestPostgres, standby: str) -> Non
     await databases.write_and_read(primary.conninfo, "RUN-1")
     first = await databases.state(primary.conninfo)
     assert [(one.state, one.sync) for one in first.standbys] == [("streaming", "async")]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while (second := await databases.state(standby)).lsn < first.lsn:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert (second.system, second.recovering, second.read_only, second.timeline) == (first.system, True, True, 1)
@@ -53,7 +53,7 @@ async def test_who_may_not_promote(primary: TestPostgres, standby: str) -> None:
     with psycopg.connect(primary.conninfo, autocommit=True) as connection:
         connection.execute(f"create role somebody login password '{password}'".encode())
     databases, url = PostgresDatabases(), psycopg.conninfo.make_conninfo(standby, user="somebody", password=password)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while True:
             try:
                 with pytest.raises(Refused, match="permission denied for function pg_promote"):

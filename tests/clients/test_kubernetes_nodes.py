@@ -37,7 +37,7 @@ def nodes(stage: Stage) -> KubernetesNodes:
 
 async def until(cluster: Cluster, holds: Callable[[], bool]) -> None:
     """Wait until something holds that then stays."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         with cluster.store.listening() as changed:
             while not holds():
                 changed.clear()

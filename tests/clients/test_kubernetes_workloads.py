@@ -22,7 +22,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def until(stage: Stage, check: Callable[[], bool]) -> None:
     """Look after every change."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         with stage.cluster.store.listening() as changed:
             while not check():
                 await changed.wait()

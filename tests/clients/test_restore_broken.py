@@ -57,7 +57,7 @@ async def backend(production: Production, new: str) -> int:
     """The server's process that loads: of several, the one with a transaction."""
     ours = f"datname = '{new}' and application_name = 'recovery-bot restore'"
     look = f"select pid from pg_stat_activity where {ours} and xact_start is not null"  # noqa: S608
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not (rows := await asyncio.to_thread(production.ask, look)):  # noqa: ASYNC110  # it is elsewhere
             await asyncio.sleep(0.01)
     return int(rows[0]["pid"])

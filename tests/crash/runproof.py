@@ -25,8 +25,6 @@ from tests.stories.scene import whole
 TRUE = (RunState.SUCCEEDED, RunState.UNVERIFIED, RunState.FAILED, RunState.UNKNOWN)
 """How a run may end that nobody stopped, rejected or undid."""
 UNDO_TRUE = (RunState.UNDONE, RunState.FAILED, RunState.UNKNOWN)
-BEFORE_PLAN = 0.5
-"""Seconds between the look that estimates the loss and the instant that the plan is written with, at most."""
 _ASKED_FOR_PROMOTION = "received promote request"
 
 
@@ -290,17 +288,20 @@ def _too_much(point: RunPoint, begun: Before, run: Run, lost: list[float], on: G
         return ["no customer could write anything at all"]
     if point.of != "failover":
         return [f"{len(lost)} of {len(on.written)} writes are lost"] if lost else []
-    if run.plan is None or run.planned_at is None:
+    if run.plan is None:
         return []
     # A standby that has replayed nothing since its start does not know how old its data is, and the plan says so.
     known = run.plan.loss_seconds is not None
-    after = run.planned_at.timestamp() - (run.plan.loss_seconds or 0.0) - BEFORE_PLAN if known else 0.0
+    # The look that estimates the loss is somewhat later than the question.
+    after = run.requested_at.timestamp() - (run.plan.loss_seconds or 0.0) if known else 0.0
     beyond = [at for at in lost if not after <= at <= begun.broken_at + 0.5]
     told = f"{run.plan.loss_seconds:.1f} s" if run.plan.loss_seconds is not None else "unknown"
     times = ", ".join(f"{begun.broken_at - at:.2f}" for at in beyond)
-    planned = run.planned_at.timestamp() - begun.broken_at
+    asked = run.requested_at.timestamp() - begun.broken_at
     return (
-        [f"writes {times} s before the end are lost, outside of the estimate ({told}, {planned:.2f} s after the end)"]
+        [
+            f"writes {times} s before the end are lost, outside of the estimate ({told}, asked for {asked:.2f} s after the end)"
+        ]
         if beyond
         else []
     )

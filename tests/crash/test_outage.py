@@ -46,7 +46,7 @@ async def _succeeds(it: Scene, number: int) -> None:
     async def ended() -> bool:
         return (await _run(it, number)).state.ended
 
-    await eventually(ended, 60)
+    await eventually(ended, 120)
     run = await _run(it, number)
     assert run.state is RunState.SUCCEEDED, run.outcome
 
@@ -65,9 +65,10 @@ async def test_a_bot_that_dies_in_an_outage_goes_on(database: str) -> None:
         await practice.dns.unstick()
         await _succeeds(it, 1)
         assert await practice.dns.leads("api.valuecanvas.com.") == [DR]
-        await asyncio.to_thread(practice.code.set_pace, 1.5)
+        practice.code.cloud.ready.clear()
         await _asked(it, room, 2, "infrastructure.rebuild data=keep")
         await _dies(it, 2, step=1, words="terraform_data")
+        practice.code.cloud.ready.set()
         await _succeeds(it, 2)
         state = json.loads(await asyncio.to_thread(practice.code.state.read_text))
         assert set(state["resources"]) == {f"terraform_data.{n}" for n in ("network", "cluster", "database")}

@@ -24,7 +24,7 @@ class Api(_LIBRARY.ApiClient):  # type: ignore[misc]
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
         """Raises ApiException for every bad status."""
-        options["_request_timeout"] = options.get("_request_timeout") or 10
+        options["_request_timeout"] = options.get("_request_timeout") or 30
         response = await super().request(method, url, **options)
         if not 200 <= response.status <= 299:
             raise _LIBRARY.ApiException(http_resp=RESTResponse(response, await response.read()))

@@ -16,6 +16,6 @@ def alive(pid: int) -> bool:
 async def gone(pids: Iterable[int]) -> None:
     """Wait until none of these processes is left."""
     waiting = list(pids)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while any(alive(pid) for pid in waiting):  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.02)

@@ -22,7 +22,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox.slack import Workspace, build, close, routes
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 """Seconds after which a test that waits for something gives up."""
 
 SCOPES = (
@@ -113,7 +113,7 @@ class Stage:
 
     def web(self, token: str | None = None) -> AsyncWebClient:
         """The SDK's own client, without retries, so that each fault is seen as it is."""
-        client = AsyncWebClient(token=token or self.ws.bot_token, base_url=f"{self.url}/api/", timeout=5)
+        client = AsyncWebClient(token=token or self.ws.bot_token, base_url=f"{self.url}/api/", timeout=20)
         client.retry_handlers.clear()
         return client
 

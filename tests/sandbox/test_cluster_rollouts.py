@@ -14,7 +14,7 @@ from sandbox.cluster.kinds import DAEMON_SETS, DEPLOYMENTS, NODES, PODS, STATEFU
 from sandbox.cluster.podstate import is_active, is_ready
 from tests.sandbox.cluster_stage import ENV, HERE, Stage, practice, refused
 
-STREAM = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=20)
+STREAM = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=30)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def until(cluster: Cluster, check: Callable[[], bool]) -> None:
     """Look after every change."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         with cluster.store.listening() as changed:
             while not check():
                 await changed.wait()

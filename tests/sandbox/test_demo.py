@@ -51,7 +51,7 @@ class Demo:
     async def until(self, words: str) -> str:
         """Read what it says up to and with these words."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while words not in self.said:
                 line = await self.process.stdout.readline()
                 assert line, f"it ended before it said {words!r}:\n{self.said}"
@@ -61,7 +61,7 @@ class Demo:
     async def end(self) -> int:
         """Wait for its end; returns the status and keeps all it said."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             self.said += (await self.process.stdout.read()).decode()
             return await self.process.wait()
 
@@ -149,11 +149,9 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
         "/incident declare P1",
     ):
         assert part in said
-    async with aiohttp.ClientSession() as client, client.get(f"{demo.url()}/panel/state") as response:
-        states = {part["name"]: part["state"] for part in (await response.json())["parts"]}
     up = ["postgres", "standby", "redis", "redis-replica", "s3", "cluster", "llm", "api", "pagerduty", "slack", "bot"]
     up += ["outage", "dr", "nodes"]
-    assert states == {
+    normal = {
         **dict.fromkeys(up, "up"),
         "data": "ok",
         "queries": "normal",
@@ -163,6 +161,14 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
         "dns": "normal",
         "terraform": "free",
     }
+    async with aiohttp.ClientSession(demo.url()) as client:
+        for _ in range(100):  # a busy machine may answer one of the panel's questions late
+            async with client.get("/panel/state") as response:
+                states = {part["name"]: part["state"] for part in (await response.json())["parts"]}
+            if states == normal:
+                break
+            await asyncio.sleep(0.2)
+    assert states == normal
 
     given = json.loads(note.read_text())
     written = dict(line.split("=", 1) for line in env.read_text().splitlines())
@@ -204,7 +210,7 @@ async def test_the_demo_itself_starts_and_stops(start: Start) -> None:
 async def test_ctrl_c_during_the_start_ends_it_cleanly(start: Start, moment: str) -> None:
     """Whatever is under way when Ctrl-C comes is ended, with status 0 and not a word of complaint."""
     demo = await start("--without=cluster", "--without=s3", "--without=app")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while moment not in commands(descendants(demo.process.pid)):  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.001)
     below = descendants(demo.process.pid)

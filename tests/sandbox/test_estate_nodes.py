@@ -29,7 +29,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 async def until(cluster: Cluster, holds: Callable[[], bool]) -> None:
     """Wait until something holds that then stays."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         with cluster.store.listening() as changed:
             while not holds():
                 changed.clear()

@@ -10,7 +10,7 @@ import pytest
 from kubernetes_asyncio import client, config
 
 from sandbox.practice import Part, Practice
-from tests.sandbox.test_panel import MANIFEST, Page, answers
+from tests.sandbox.test_panel import MANIFEST, Page, answers, healthy
 
 PARTS: tuple[Part, ...] = ("postgres", "standby", "redis", "app", "cluster")
 
@@ -31,13 +31,6 @@ async def deployments(practice: Practice) -> AsyncIterator[Any]:
         yield client.AppsV1Api(api)
 
 
-async def healthy(url: str) -> None:
-    """Wait until it is: a pod that is on its way out may still have its turn."""
-    async with asyncio.timeout(20):
-        while await answers(url) != 200:  # noqa: ASYNC110  it is elsewhere
-            await asyncio.sleep(0.05)
-
-
 async def test_a_failover_heals_the_application(practice: Practice, deployments: Any) -> None:
     """Dead primary: not ready. Promoted standby: still not. A deployment that names it, rolled out: ready."""
     health = f"{practice.env['API_URL']}/health/ready"
@@ -45,7 +38,7 @@ async def test_a_failover_heals_the_application(practice: Practice, deployments:
     assert practice.postgres is not None
     assert practice.cluster is not None
     assert practice.database() == practice.env["DATABASE_URL"]
-    assert await answers(health) == 200
+    await healthy(health)
     await practice.postgres.kill()
     assert await answers(health) == 503
     async with await psycopg.AsyncConnection.connect(replica) as database:
@@ -67,10 +60,12 @@ async def test_the_writer_notices_what_is_lost(practice: Practice) -> None:
     async with aiohttp.ClientSession(practice.url) as browser:
         page = Page(browser)
         assert await page.do("writer", "start") == "running"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while (await page.part("writer"))["detail"].startswith("0 acknowledged"):  # noqa: ASYNC110 - the panel is asked
                 await asyncio.sleep(0.05)
-        assert (await page.part("writer"))["detail"].endswith("none lost")
+        async with asyncio.timeout(40):
+            while not (await page.part("writer"))["detail"].endswith("none lost"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         async with await psycopg.AsyncConnection.connect(primary.url) as database:
             await database.execute("DELETE FROM canvases WHERE id > 2000")
         lost = await page.part("writer")
@@ -87,7 +82,7 @@ async def test_the_application_lives_without_the_kubernetes_api(practice: Practi
         assert await page.do("cluster", "down") == "down"
         with pytest.raises(aiohttp.ClientError):
             await deployments.list_namespaced_deployment("production")
-        assert await answers(f"{practice.env['API_URL']}/health/ready") == 200
+        await healthy(f"{practice.env['API_URL']}/health/ready")
         assert await page.do("cluster", "up") == "up"
     listed = await deployments.list_namespaced_deployment("production")
     assert {one.metadata.name for one in listed.items} == {"api-server", "frontend"}

@@ -54,7 +54,7 @@ class Page:
 async def light() -> AsyncIterator[tuple[Practice, Page]]:
     """Slack, PagerDuty and a stand-in for the bot."""
     async with Practice(manifest=MANIFEST, command=STAND_IN) as practice:
-        assert await practice.bot.ready(30)
+        assert await practice.bot.ready(60)
         async with aiohttp.ClientSession(practice.url) as client:
             yield practice, Page(client)
 
@@ -68,6 +68,13 @@ async def answers(url: str, **headers: Any) -> int | str:
         return type(error).__name__
 
 
+async def healthy(url: str) -> None:
+    """Wait until it is: a pod that is on its way out may still have its turn, and a busy machine answers late."""
+    async with asyncio.timeout(40):
+        while await answers(url) != 200:  # noqa: ASYNC110  it is elsewhere
+            await asyncio.sleep(0.05)
+
+
 async def test_the_platform_breaks_and_heals() -> None:
     """Stopping Postgres, Redis or the application, and failing the LLM, shows on the application; starting heals."""
     async with (
@@ -75,7 +82,7 @@ async def test_the_platform_breaks_and_heals() -> None:
         aiohttp.ClientSession(practice.url) as client,
     ):
         page, health = Page(client), f"{practice.env['API_URL']}/health/ready"
-        assert await answers(health) == 200
+        await healthy(health)
         for part in ("postgres", "redis"):
             assert await page.do(part, "stop") == "down"
             assert await answers(health) == 503
@@ -110,7 +117,7 @@ async def redis_breaks_and_heals(practice: Practice, page: Page, health: str) ->
         return store.find(PODS, "production", "redis-0") or {"metadata": {"uid": ""}}
 
     async def until(so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             with store.listening() as changed:
                 while not so():
                     changed.clear()
@@ -122,7 +129,7 @@ async def redis_breaks_and_heals(practice: Practice, page: Page, health: str) ->
     await until(lambda: not is_ready(pod()))
     assert "running" in pod()["status"]["containerStatuses"][0]["state"]
     assert await page.do("redis", "thaw") == "up"
-    assert await answers(health) == 200
+    await healthy(health)
     assert await page.do("redis", "stop") == "down"
     old = pod()
     delete(store, PODS, old, time.time())
@@ -137,7 +144,7 @@ async def workloads_break_and_heal(practice: Practice, page: Page, health: str) 
     assert practice.cluster is not None
     await practice.cluster.settled()
     assert await page.do("workloads", "stuck_pod") == "stuck"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while (await page.part("redis"))["state"] != "down":  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.05)
     assert await answers(health) == 503
@@ -147,9 +154,7 @@ async def workloads_break_and_heal(practice: Practice, page: Page, health: str) 
     assert "cannot be pulled" in (await page.part("workloads"))["detail"]
     assert await page.do("workloads", "normal") == "normal"
     await practice.cluster.settled()
-    async with asyncio.timeout(20):
-        while await answers(health) != 200:  # noqa: ASYNC110 - nobody tells us
-            await asyncio.sleep(0.05)
+    await healthy(health)
 
 
 async def _an_intruder_comes_and_is_shut_out(practice: Practice, page: Page) -> None:
@@ -166,7 +171,7 @@ async def _an_intruder_comes_and_is_shut_out(practice: Practice, page: Page) -> 
             part = await page.part("intruder")
             return bool(part["state"] == "out" and "signed out" in part["detail"])
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while not await out():  # noqa: ASYNC110 - they try again by themselves
                 await asyncio.sleep(0.05)
         assert await page.do("intruder", "stop") == "normal"
@@ -240,7 +245,7 @@ async def test_the_bot_is_killed_started_and_stopped(light: tuple[Practice, Page
     assert practice.bot.returncode == -9
     assert (await page.state())["bot"] == {"state": "stopped", "pid": None}
     assert await page.do("bot", "start") == "up"
-    assert await practice.bot.ready(30)
+    assert await practice.bot.ready(60)
     assert (await page.state())["bot"]["pid"] not in (None, first)
     assert await page.do("bot", "stop") == "down"
 
@@ -267,12 +272,12 @@ async def test_open_pages_are_told_to_look_again(light: tuple[Practice, Page]) -
         client.ws_connect("/ui/socket", params={"user": "U0ANA"}) as socket,
     ):
         await page.do("slack", "slow")
-        assert (await socket.receive_json(timeout=10))["type"] == "panel"
+        assert (await socket.receive_json(timeout=40))["type"] == "panel"
         await page.do("slack", "normal")
-        assert (await socket.receive_json(timeout=10))["type"] == "panel"
+        assert (await socket.receive_json(timeout=40))["type"] == "panel"
         ana = practice.pagerduty.people["PANAORT"]
         practice.pagerduty.account.trigger(0.0, ana, title="Checkout is down", key="INC-1")
-        assert (await socket.receive_json(timeout=10))["type"] == "phone"
+        assert (await socket.receive_json(timeout=40))["type"] == "phone"
 
 
 async def test_what_does_not_exist_is_refused(light: tuple[Practice, Page]) -> None:

@@ -55,7 +55,7 @@ async def test_a_slash_command_opens_a_modal_whose_errors_and_submit_reach_the_p
         async with connected(slack, app), watching(ana) as screen:
             done = await ana.post("command", channel="C0GENERAL", command="/incident", text="declare")
             assert done["ok"]
-            assert done["acked_ms"] < 1_000
+            assert 0 <= done["acked_ms"] < 3_000
             view = (await pushed(screen, "view_open"))["view"]
 
             empty = await ana.post("view/submit", view_id=view["id"], values={})
@@ -177,6 +177,7 @@ async def test_nobody_there_is_dispatch_failed_and_silence_is_operation_timeout(
                 late = await ana.post("command", channel="C0GENERAL", command="/raw", text="")
                 assert (late["ok"], late["error"]) == (False, "operation_timeout")
                 assert "operation_timeout" in (await pushed(screen, "toast"))["text"]
+                await until(lambda: calls)
         assert calls == [1]
 
 

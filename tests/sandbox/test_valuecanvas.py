@@ -76,7 +76,7 @@ async def switch(client: aiohttp.ClientSession, provider: str, *, up: bool) -> N
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
     """Ask again until it is so; the test's own deadline is the only clock."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while True:
             if await check():
                 return

@@ -116,7 +116,7 @@ async def test_a_child_is_ended_with_everything_in_its_session(tmp_path: Path) -
     child = Child("shell", shell, env={"PATH": "/usr/bin:/bin"}, log=tmp_path / "log", cwd=tmp_path)
     await child.start()
     note = tmp_path / "child"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not (note.exists() and note.read_text().strip()):  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
     await child.stop(patience=0.05)

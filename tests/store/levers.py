@@ -272,7 +272,7 @@ def open_room(database: str) -> None:
     )
 
 
-async def until(look: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+async def until(look: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
     """Wait until `look` says yes."""
     async with asyncio.timeout(within):
         while True:

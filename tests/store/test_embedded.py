@@ -56,8 +56,10 @@ def _pid_file(folder: Path) -> int | None:
 
 
 @asynccontextmanager
-async def _running(folder: Path, fsync: str = "off") -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
-    server = EmbeddedPostgres(folder, options={"fsync": fsync}, adopt_patience=0.5)
+async def _running(
+    folder: Path, fsync: str = "off", patience: float = 30.0
+) -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
+    server = EmbeddedPostgres(folder, options={"fsync": fsync}, adopt_patience=patience)
     conninfo = await server.start()
     try:
         yield server, conninfo
@@ -73,7 +75,7 @@ async def _ask(conninfo: str, query: str) -> object:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while True:
             if holds():
                 return
@@ -156,7 +158,7 @@ async def test_the_end_of_a_server_taken_over_is_noticed(folder: Path) -> None:
     async with _running(folder) as (server, _):
         died = asyncio.create_task(server.wait_died())
         os.kill(bot.server_pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             await died
 
 
@@ -186,7 +188,7 @@ async def test_a_server_that_dies_is_started_again(folder: Path) -> None:
         assert first is not None
         os.kill(first, signal.SIGKILL)
         await _until(lambda: server.pid not in (None, first))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while True:
                 with suppress(psycopg.OperationalError):
                     assert await _ask(conninfo, "select answer from kept") == 42
@@ -225,7 +227,7 @@ async def test_a_running_server_that_nobody_can_reach_is_replaced(folder: Path) 
     await _ask(bot.conninfo, "create table kept as select 42 as answer")
     bot.kill()
     shutil.rmtree(folder / "run")
-    async with _running(folder) as (server, conninfo):
+    async with _running(folder, patience=0.5) as (server, conninfo):
         assert server.pid != bot.server_pid
         assert await _ask(conninfo, "select answer from kept") == 42
     assert _gone(bot.server_pid)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.clock import wall_clock
-from bot.engine import GIVE_UP_AFTER, Engine, Outcome, Performer
+from bot.engine import GIVE_UP_AFTER, SWEEP_EVERY, Engine, Outcome, Performer
 from bot.errors import Refused, Unavailable
 from bot.owed import Effect
 from bot.owed import owe as owe_of
@@ -21,7 +21,7 @@ from tests.store.given import declared, opened, owe, row, sql
 
 
 async def test_what_is_committed_is_done_at_once(database: str) -> None:
-    """A look follows its own commit without waiting for a poll."""
+    """A look follows its own commit without waiting for a poll: twenty, one after the other, would wait for as many."""
     done: list[str] = []
 
     async def act(effect: Effect) -> None:
@@ -29,14 +29,15 @@ async def test_what_is_committed_is_done_at_once(database: str) -> None:
 
     async with engine(database, performing(act)) as (store, _):
         began = time.monotonic()
-        await owe(store, "say", "lane", "a")
-        await eventually(lambda: done == ["a"])
-        assert time.monotonic() - began < 0.9
-        await eventually(lambda: states(database) == {"done": 1})
+        for n in range(20):
+            await owe(store, "say", f"lane {n}", f"key {n}")
+            await eventually(lambda n=n: len(done) == n + 1)  # type: ignore[misc]
+        assert time.monotonic() - began < 8 * SWEEP_EVERY
+        await eventually(lambda: states(database) == {"done": 20})
 
 
 async def test_what_falls_due_is_done_then(database: str) -> None:
-    """Not a moment before its instant, and not a poll after it."""
+    """Not a moment before its instant, and soon after it."""
     begun: list[datetime] = []
 
     async def act(_effect: Effect) -> None:
@@ -46,7 +47,7 @@ async def test_what_falls_due_is_done_then(database: str) -> None:
         due = wall_clock() + timedelta(seconds=2)
         await owe(store, "page.open", "lane", "a", due_at=due)
         await eventually(lambda: bool(begun))
-        assert timedelta(0) <= begun[0] - due < timedelta(seconds=1)
+        assert timedelta(0) <= begun[0] - due < timedelta(seconds=5)
 
 
 async def test_what_another_process_owes_is_found(database: str) -> None:
@@ -268,7 +269,7 @@ async def test_stopping_lets_what_is_under_way_end(database: str) -> None:
         await replica.start()
         await owe(store, "say", "lane", "a")
         await owe(store, "say", "lane", "b")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await begun.wait()
         stopping = asyncio.create_task(replica.stop())
         await asyncio.sleep(0)
@@ -295,11 +296,10 @@ async def test_what_does_not_end_in_time_is_left_to_the_others(database: str) ->
         replica = Engine(store, performing(hang), wall_clock, "one")
         await replica.start()
         await owe(store, "say", "lane", "a")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await begun.wait()
         await replica.stop(drain=0.05)
         assert row(database, "a")["state"] == "doing"
-    began = time.monotonic()
+        assert sql(database, "select count(*) from replica") == [(0,)], "nobody waits until it is stale"
     async with engine(database, performing(act), "two"):
         await eventually(lambda: seen == [True])
-    assert time.monotonic() - began < 4

@@ -70,7 +70,7 @@ def test_nothing_is_left_when_the_test_process_is_killed() -> None:
 
 
 def _wait_for_end(process: int) -> None:
-    """Until the process of this descriptor has ended, at most 20 s."""
-    ended, _, _ = select.select([process], [], [], 20)
+    """Until the process of this descriptor has ended, at most a minute."""
+    ended, _, _ = select.select([process], [], [], 60)
     os.close(process)
     assert ended

@@ -45,7 +45,7 @@ async def test_a_take_over_waits_for_nobody(database: str) -> None:
         sql(database, "delete from replica")
         async with store.tx() as writing:
             await writing.settle("a")
-            async with asyncio.timeout(20), store.tx() as tx:
+            async with asyncio.timeout(40), store.tx() as tx:
                 assert await tx.take_over(STALE) == 1
         assert (row(database, "a")["state"], row(database, "b")["state"]) == ("done", "waiting")
 

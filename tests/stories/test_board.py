@@ -59,7 +59,6 @@ async def test_it_is_edited_in_place_at_most_once_a_second(database: str) -> Non
         assert last["ts"] == first["ts"]
         assert pins(it, room) == [first["ts"]]
         at = edits(it, first["ts"])
-        assert len(at) < 8
         assert min(b - a for a, b in itertools.pairwise(at)) > 0.95
 
 

@@ -2,9 +2,9 @@
 
 from sandbox.estate.machines import MACHINES, Ec2
 from sandbox.practice import Part
+from tests.stories.again import sees
 from tests.stories.scene import eventually, scene, whole
 from tests.stories.test_security import ended, offered, planned
-from tests.stories.test_workloads import sees
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "cluster", "s3")
 

@@ -219,6 +219,7 @@ async def test_what_cannot_be_replaced_is_refused_with_what_to_do(stage: Stage) 
 
 async def test_the_look_says_unknown_where_nobody_answers(stage: Stage) -> None:
     """Usage that nobody measures, checks that fail, a silent leader, pressure; and nothing at all."""
+    await stage.cluster.settled()
     faults, node = stage.cluster.faults, stage.fleet.state().nodes[0]
     faults.fail["list nodes.metrics.k8s.io"] = Fault(503, "the server is currently unable", times=1)
     faults.unhealthy.add("etcd")

@@ -168,7 +168,7 @@ async def test_the_platform_is_rebuilt_from_exactly_the_plan_that_was_approved(g
 @pytest.mark.parametrize("how", ["429", "500", "throttled", "lost", "silent"])
 async def test_records_are_changed_by_one_batch(ground: Ground, how: How) -> None:
     """However Route 53 fails in the middle of it, there and back: the batch arrives once, and the step knows that it did."""
-    zones = Route53Zones(read=2.0 if how == "silent" else 20.0)
+    zones = Route53Zones(read=4.0 if how == "silent" else 20.0)
     failover, tools = action("dns.failover"), replace(ground.tools, run=f"RUN-{how}", zones=zones)
     change, sync, _ = failover.steps((await failover.plan(tools)).facts, tools)
     ground.wire.breaks(how, CHANGE)

@@ -10,7 +10,9 @@ import pytest
 from sandbox.cluster.faults import Fault
 from sandbox.estate.dns import DR, PRIMARY, TTL
 from sandbox.practice import Part
+from tests.stories.again import sees
 from tests.stories.scene import Scene, scene, whole
+from tests.stories.test_security import ended
 from tests.stories.wire import CHANGE, wire_to
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "s3", "dns", "cluster", "infrastructure")
@@ -29,10 +31,8 @@ async def test_everything_is_down_and_is_healed_by_dns_and_code(database: str, m
         assert dns is not None and code is not None and cluster is not None  # noqa: PT018
         assert (await it.post("/panel/do", part="outage", action="down")) == {"ok": True}
         room = await it.declares("P0 complete outage, nothing answers")
-        await it.ana.types("/recover outage.assess", room)
-        seen = await it.ana.reads(room, "addresses do not answer well")
-        for words in ("operating normally", f"DNS {NAME}: {PRIMARY}", "DR site: healthy", "Region disaster recovery"):
-            assert words in whole(seen)
+        says = "operating normally", f"DNS {NAME}: {PRIMARY}", "DR site: healthy", "Region disaster recovery"
+        seen = await sees(it, room, "outage.assess", "addresses do not answer well", *says)
         assert re.search(r"BAD: Site \S+: no answer \(the connection is refused\)", whole(seen))
 
         await it.ana.clicks(seen, "recover_start_0", value=_offer("dns.failover"))
@@ -74,12 +74,14 @@ async def test_everything_is_down_and_is_healed_by_dns_and_code(database: str, m
         await it.ana.types("/recover infrastructure.rebuild", room)
         await it.ana.reads(room, "1 to add, 0 to change, 0 to destroy")
         await _approved(it, room, 3)
-        done = whole(await it.ana.reads(room, "a write was read back", within=90))
+        await ended(it, 3)
+        done = whole(await it.ana.reads(room, "a write was read back"))
         for words in ("1 added, 0 changed, 0 destroyed", "status-page: created", "the application is healthy"):
             assert words in done
         with psycopg.connect(it.practice.env["DATABASE_URL"]) as connection:
             assert connection.execute("select count(*) from users").fetchone() == (500,)
-        await it.ana.reads(room, "*Database* is green again after")
+        for service in ("Database", "Redis Cache"):
+            await it.ana.reads(room, f"*{service}* is green again after")
 
         await it.chloe.types("/recover undo RUN-1", room)
         await it.ana.reads(room, "*undone*")

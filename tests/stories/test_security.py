@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.estate.s3 import EVIDENCE
 from sandbox.practice import Part
+from tests.stories.again import sees
 from tests.stories.scene import Scene, eventually, find_action, scene, whole
 
 PARTS: tuple[Part, ...] = ("postgres", "redis", "app", "cluster", "s3")
@@ -22,7 +23,7 @@ async def ended(it: Scene, number: int, state: str = "succeeded") -> str:
         undoing = state == "undone" and rows and rows[0]["state"] == "succeeded"
         return rows[0] if rows and not undoing else None
 
-    run = await eventually(look, 60, f"RUN-{number} ends")
+    run = await eventually(look, 120, f"RUN-{number} ends")
     assert run["state"] == state, run
     return str(run["outcome"])
 
@@ -58,17 +59,14 @@ async def test_an_intruder_is_found_shut_out_and_reported(database: str) -> None
         board = await it.board(room, "To be notified")
         assert "left, until" in whole(board)
 
-        await it.ana.types("/recover access.review", room)
-        seen = await it.ana.reads(room, "UNEXPECTED backdoor")
-        assert "roles that may log in" in whole(seen)
+        seen = await sees(it, room, "access.review", "UNEXPECTED backdoor", "roles that may log in")
         await offered(it, room, seen, "Terminate")
         await planned(it, room, 1)
         await it.chloe.types("/recover approve RUN-1", room)
         await ended(it, 1)
 
-        await it.ana.types("/recover exfiltration.review", room)
-        seen = await it.ana.reads(room, "from 203.0.113.66")
-        assert intruder.inside
+        seen = await sees(it, room, "exfiltration.review", "from 203.0.113.66")
+        await eventually(_is(lambda: intruder.inside), what="the intruder is inside")
         await offered(it, room, seen, "Block 203.0.113.66")
         assert "may not reach app=api-server: nobody → 203.0.113.66/32" in (await planned(it, room, 2)).replace("*", "")
         await it.chloe.types("/recover approve RUN-2", room)
@@ -91,6 +89,9 @@ async def test_an_intruder_is_found_shut_out_and_reported(database: str) -> None
         await it.ana.types("/recover approve RUN-5", room)
         assert "AUDIT_LOG_LEVEL=debug" in await ended(it, 5)
 
+        # Of a pod that goes there may be nothing left to collect.
+        assert it.practice.cluster is not None
+        await it.practice.cluster.settled()
         await it.ana.types("/recover evidence.collect", room)
         stored = whole(await it.ana.reads(room, "stored: s3://"))
         assert "protection: locked until" in stored

@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox.cluster import Cluster
 from sandbox.cluster.kinds import AUTOSCALERS, DEPLOYMENTS, PODS, Object
+from tests.stories.again import sees
 from tests.stories.scene import Scene, eventually, scene, whole
 
 HERE = "production"
@@ -18,7 +19,7 @@ async def ended(it: Scene, number: int, state: str) -> str:
         undoing = state == "undone" and rows and rows[0]["state"] == "succeeded"
         return rows[0] if rows and not undoing else None
 
-    run = await eventually(look, 60, f"RUN-{number} ends")
+    run = await eventually(look, 120, f"RUN-{number} ends")
     assert run["state"] == state, run
     return str(run["outcome"])
 
@@ -49,26 +50,6 @@ async def state(it: Scene) -> str:
     """What the panel says of the workloads."""
     parts = (await it.get("/panel/state"))["parts"]
     return str(next(part["state"] for part in parts if part["name"] == "workloads"))
-
-
-async def sees(it: Scene, room: str, words: str, say: str) -> Json:
-    """Look again until an observation shows this."""
-    card = f"`{words.split()[0]}` by"
-
-    async def cards() -> list[Json]:
-        return [m for m in await it.said(room) if card in whole(m)]
-
-    async def look() -> Json | None:
-        before = len(await cards())
-        await it.ana.types(f"/recover {words}", room)
-
-        async def answer() -> Json | None:
-            return next(iter((await cards())[before:]), None)
-
-        seen = await eventually(answer, what=f"an answer of {words}")
-        return seen if say in whole(seen) else None
-
-    return await eventually(look, 60, f"{words} shows {say!r}")
 
 
 def pod_of(cluster: Cluster, name: str) -> str:
@@ -154,9 +135,8 @@ async def _logs_hide_secrets(it: Scene, room: str, cluster: Cluster) -> None:
     ]
     with (cluster.kubeconfig.parent / "logs" / f"{pod}.log").open("a") as file:
         file.writelines(f"2099-01-01T00:00:0{n}Z {line}\n" for n, line in enumerate(lines))
-    seen = whole(await sees(it, room, "logs.errors 'pattern=ERROR|FATAL'", "cannot reach"))
-    assert "2 lines with ERROR or FATAL in the last 1 h" in seen
-    assert "looked at: 3 pods with app=api-server" in seen
+    says = "2 lines with ERROR or FATAL in the last 1 h", "looked at: 3 pods with app=api-server"
+    seen = whole(await sees(it, room, "logs.errors 'pattern=ERROR|FATAL'", "cannot reach", *says))
     assert seen.index("FATAL password=") < seen.index("ERROR cannot reach"), "newest first"
     for secret in ("t0p-secret", "hunter2", "INFO fine"):
         assert secret not in seen
