@@ -274,20 +274,23 @@ class Engine:
 
     async def _sweep_for_ever(self) -> None:
         while not self._stopping:
+            pause = SWEEP_EVERY
             try:
-                await self._sweep()
+                pause = min(await self._sweep(), SWEEP_EVERY)
             except StoreUnavailable as error:
                 self._store_lost_at = asyncio.get_running_loop().time()
                 log.warning("sweep: %s", error)
             except Exception:  # the sweep is what repairs everything else: it must never die
                 log.exception("sweep went wrong")
-            await asyncio.sleep(SWEEP_EVERY)
+            await asyncio.sleep(pause)
 
-    async def _sweep(self) -> None:
-        """Beat, free what dead replicas held, and set timers for what falls due before the next sweep."""
+    async def _sweep(self) -> float:
+        """Beat, free what dead replicas held, and set timers for what falls due before the next sweep. Seconds until another
+        replica may be dead: who comes after a crash takes over at once, and not a sweep later."""
         async with self._store.tx() as tx:
-            if not await tx.beat(self._replica):
-                self._replica = await tx.join_replicas(self._name)
+            stale_in = await tx.beat(self._replica, STALE)
+            if stale_in is None:
+                self._replica, stale_in = await tx.join_replicas(self._name), SWEEP_EVERY
             await self._free_orphans(tx)
             # After an outage of the store every replica looks dead until it has beaten again.
             if asyncio.get_running_loop().time() - self._store_lost_at > STALE.total_seconds():
@@ -305,6 +308,7 @@ class Engine:
                 if previous is not None:
                     previous.cancel()
                 self._timers[due.lane] = loop.call_later(wait, self._alarm, due.lane, queue)
+        return stale_in
 
     async def _free_orphans(self, tx: Tx) -> None:
         """Free what this replica holds but does not do: its end, or its beginning, was lost with the store.

@@ -302,10 +302,7 @@ class Tx:
 
     async def retry(self, incident: int, effect_id: int | None) -> int:
         """Try failed and delayed effects of an incident again now; how many."""
-        found = await self.all("retry", incident=incident, id=effect_id, now=self.now)
-        for row in found:
-            await self.wake(row["lane"], row["kind"], self.now)
-        return len(found)
+        return await self._wake_all(await self.all("retry", incident=incident, id=effect_id, now=self.now))
 
     async def troubled(self, incident: int) -> list[Effect]:
         """Effects of an incident that failed, or are late because a try failed."""
@@ -336,18 +333,17 @@ class Tx:
     async def join_replicas(self, name: str) -> int:
         return int((await self.row("join_replicas", name=name))["id"])
 
-    async def beat(self, replica: int) -> bool:
-        return await self.one("beat", id=replica) is not None
+    async def beat(self, replica: int, stale: timedelta) -> float | None:
+        """Seconds until another replica is `stale`, unless it beats again; None for a replica that was buried itself."""
+        row = await self.one("beat", id=replica, stale=stale)
+        return None if row is None else float(row["next_stale"])
 
     async def leave_replicas(self, replica: int) -> None:
         await self.do("leave_replicas", id=replica)
 
     async def take_over(self, stale: timedelta) -> int:
         """Free what dead replicas held, and wake it; how many effects."""
-        found = await self.all("take_over", now=self.now, stale=stale)
-        for row in found:
-            await self.wake(row["lane"], row["kind"], self.now)
-        return len(found)
+        return await self._wake_all(await self.all("take_over", now=self.now, stale=stale))
 
     async def held_by(self, replica: int) -> set[int]:
         """The effects that a replica has claimed and not ended."""
@@ -355,10 +351,13 @@ class Tx:
 
     async def release(self, effects: Sequence[int], replica: int) -> None:
         """Free effects of this replica that it does not do."""
-        if not effects:
-            return
-        for row in await self.all("release", ids=list(effects), holder=replica, now=self.now):
+        if effects:
+            await self._wake_all(await self.all("release", ids=list(effects), holder=replica, now=self.now))
+
+    async def _wake_all(self, found: Sequence[DictRow]) -> int:
+        for row in found:
             await self.wake(row["lane"], row["kind"], self.now)
+        return len(found)
 
     # Timeline, readings, pins, roster
 

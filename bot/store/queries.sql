@@ -185,7 +185,12 @@ delete from effect where state = 'done' and done_at < %(before)s and incident is
 insert into replica (beat_at, name) values (now(), %(name)s) returning id;
 
 -- name: beat
-update replica set beat_at = now() where id = %(id)s returning id;
+-- Of the others, only those that still count as alive; who beats on does so long before.
+update replica set beat_at = now() where id = %(id)s
+returning coalesce((
+    select extract(epoch from min(other.beat_at) + %(stale)s::interval - now()) from replica as other
+    where other.id <> %(id)s and other.beat_at > now() - %(stale)s::interval
+), extract(epoch from %(stale)s::interval)) as next_stale;
 
 -- name: leave_replicas
 delete from replica where id = %(id)s;

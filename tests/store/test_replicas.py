@@ -68,10 +68,27 @@ async def test_a_replica_that_was_buried_knows_it(database: str) -> None:
     async with opened(database, Clock()) as store:
         async with store.tx() as tx:
             frozen = await tx.join_replicas("frozen")
-            assert await tx.beat(frozen)
+            assert await tx.beat(frozen, STALE) == STALE.total_seconds()
         sql(database, "delete from replica")
         async with store.tx() as tx:
-            assert not await tx.beat(frozen)
+            assert await tx.beat(frozen, STALE) is None
+
+
+async def test_a_beat_tells_when_the_next_one_may_be_dead(database: str) -> None:
+    """Of those that still count as alive, the one that has been silent for longest; who is dead already does not matter."""
+    hour = timedelta(hours=1)
+    async with opened(database, Clock()) as store:
+        async with store.tx() as tx:
+            mine, silent, dead = [await tx.join_replicas(name) for name in ("mine", "silent", "dead")]
+        sql(database, "update replica set beat_at = now() - interval '50 min' where id = %s", silent)
+        sql(database, "update replica set beat_at = now() - interval '70 min' where id = %s", dead)
+        async with store.tx() as tx:
+            seconds = await tx.beat(mine, hour)
+        assert seconds is not None
+        assert 0 < seconds <= 600
+        sql(database, "delete from replica where id = %s", silent)
+        async with store.tx() as tx:
+            assert await tx.beat(mine, hour) == hour.total_seconds()
 
 
 async def test_orphans_are_released_by_their_own_replica(database: str) -> None:
