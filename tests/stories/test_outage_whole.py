@@ -86,8 +86,7 @@ async def test_everything_is_down_and_is_healed_by_dns_and_code(database: str, m
         await it.chloe.types("/recover undo RUN-1", room)
         await it.ana.reads(room, "*undone*")
         assert await dns.leads(NAME + ".") == [PRIMARY]
-        await it.ana.types("/recover outage.assess", room)
-        await it.ana.reads(room, "all 4 addresses answer well from outside")
+        await sees(it, room, "outage.assess", "all 4 addresses answer well from outside")
         await it.ana.types("/incident resolve the primary site is rebuilt", room)
         report = whole(await it.ana.reads(room, "Incident Report"))
         for service, goal in (("API Services", "10 min"), ("Database", "5 min"), ("Redis Cache", "5 min")):
