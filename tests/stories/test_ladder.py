@@ -1,9 +1,13 @@
 """The ladder: every rung once, never early, said in the room, whatever people and processes do meanwhile."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from tests.stories.scene import Scene, eventually, scene, whole
 
@@ -30,10 +34,18 @@ async def due(it: Scene) -> dict[int, datetime]:
     return {row["level"]: row["due_at"] for row in rows}
 
 
+@asynccontextmanager
+async def still(it: Scene) -> AsyncIterator[AsyncConnection[Any]]:
+    """Nothing happens to an incident meanwhile: whoever changes one says when its ladder is looked at next, by the rungs it read."""
+    async with it.store.pool.connection() as conn:
+        await conn.execute("select from incident for update")
+        yield conn
+
+
 async def away(it: Scene, minutes: int) -> None:
     """Time goes by while nobody looks: everything that waits for its time is due so much earlier."""
-    async with it.store.pool.connection() as conn:
-        by = timedelta(minutes=minutes)
+    by = timedelta(minutes=minutes)
+    async with still(it) as conn:
         await conn.execute("update rung set due_at = due_at - %s where state = 'waiting'", [by])
         await conn.execute("update effect set due_at = due_at - %s where kind = 'ladder' and state = 'waiting'", [by])
 
@@ -126,8 +138,9 @@ async def test_a_hold_that_is_over_says_so_and_the_ladder_goes_on(database: str)
             (2, 3, 4), timedelta(seconds=1)
         )
         await climbed(it, 1)
-        await it.sql("update rung set due_at = now() where level = 2")
-        await it.sql("update effect set due_at = now() where kind = 'ladder'")
+        async with still(it) as conn:
+            await conn.execute("update rung set due_at = now() where level = 2")
+            await conn.execute("update effect set due_at = now() where kind = 'ladder'")
         await climbed(it, 1, 2)
 
 
