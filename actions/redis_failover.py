@@ -107,12 +107,16 @@ class Failover(Action[FailoverFacts]):
 
 
 async def _old_one(tools: Tools, url: str, within: float) -> CacheState | str:
-    """How the old primary is, once it is none any more or the time is over."""
-    end = tools.clock() + timedelta(seconds=within)
+    """How the old primary is, once it is none any more or the time is over. Silent is only who is silent twice: whoever makes
+    it a replica breaks off all connections to it."""
+    end, silent = tools.clock() + timedelta(seconds=within), False
     while True:
         state = await look_at(tools, url)
-        if not isinstance(state, CacheState) or state.role != "primary" or tools.clock() >= end:
+        if isinstance(state, CacheState) and (state.role != "primary" or tools.clock() >= end):
             return state
+        if not isinstance(state, CacheState) and silent:
+            return state
+        silent = not isinstance(state, CacheState)
         await asyncio.sleep(BETWEEN_LOOKS)
 
 
