@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from bot.__main__ import serve
+from bot.command import serve
 from bot.settings import read
 from bot.store import Store
 from bot.timeline import Entry
