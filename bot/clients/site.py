@@ -19,11 +19,10 @@ _MOST = 64 << 10  # bytes of a body that are looked at
 
 
 class HttpSite:
-    """A Site on a session that somebody else closes. Nobody waits for longer than `longest`, whatever is asked for."""
+    """A Site on a session that somebody else closes."""
 
-    def __init__(self, session: aiohttp.ClientSession, longest: timedelta = timedelta(minutes=10)) -> None:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self.longest = longest
 
     async def ask(
         self,
@@ -35,7 +34,7 @@ class HttpSite:
         within: timedelta = HTTP_WITHIN,
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        within, began = min(within, self.longest), time.monotonic()
+        began = time.monotonic()
         try:
             async with self._session.request(
                 method, url, headers=headers, json=body, allow_redirects=not token,

@@ -74,9 +74,9 @@ async def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
 async def test_no_answer_is_a_sentence(speak: Speak, says: str) -> None:
     """It names who was asked, and not the class of an exception."""
     async with aiohttp.ClientSession() as session, served(speak) as url:
-        longest = timedelta(seconds=0.2 if speak is silence else 40)
+        within = timedelta(seconds=0.2 if speak is silence else 40)
         with pytest.raises(Unavailable) as error:
-            await HttpSite(session, longest=longest).ask("GET", url)
+            await HttpSite(session).ask("GET", url, within=within)
         assert str(error.value) == f"{url.split('/')[2]} {says}"
 
 

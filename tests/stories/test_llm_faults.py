@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -23,7 +25,8 @@ from bot.clients.toolbox import toolbox
 from bot.clock import wall_clock
 from bot.errors import Unavailable
 from bot.estate import load
-from bot.tools import CacheState
+from bot.tools import Answer, CacheState
+from bot.tools.site import HTTP_WITHIN
 from sandbox.practice import Part, Practice
 from tests.stories.between import Between, Fault, between
 from tests.stories.steps import FAULTS
@@ -40,6 +43,18 @@ SAYS: dict[Fault, str] = {
 }
 RESETS = ResetBreaker(watch=timedelta(seconds=20))
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Hurried(HttpSite):
+    """It does not wait long for an answer that is never to come, and as long as ever for all others."""
+
+    def __init__(self, session: aiohttp.ClientSession, broken: Between) -> None:
+        super().__init__(session)
+        self._broken = broken
+
+    async def ask(self, method: str, url: str, *, within: timedelta = HTTP_WITHIN, **more: Any) -> Answer:
+        silent = "silent" in self._broken.faults[f"{method} {urlsplit(url).path}"][:1]
+        return await super().ask(method, url, within=timedelta(seconds=0.5) if silent else within, **more)
 
 
 @dataclass
@@ -66,15 +81,10 @@ class Stage:
 
     @contextmanager
     def fails(self, call: str, how: Fault) -> Iterator[None]:
-        """That call once, and nobody waits for long when it is silent."""
+        """That call once."""
         # A GET whose answer is lost is asked for again by the library itself.
         self.broken.faults[call] = [how] * (2 if how == "lost" and call.startswith("GET") else 1)
-        longest = self.site.longest
-        self.site.longest = timedelta(seconds=0.5) if how == "silent" else longest
-        try:
-            yield
-        finally:
-            self.site.longest = longest
+        yield
         assert not self.broken.faults[call]
 
     def away(self, *calls: str) -> None:
@@ -101,7 +111,7 @@ async def stage() -> AsyncIterator[Stage]:
         session = await stack.enter_async_context(client_session())
         client = Kubernetes(practice.env)
         stack.push_async_callback(client.aclose)
-        site = HttpSite(session)
+        site = Hurried(session, broken)
         tools = replace(
             toolbox(load(Path("estate.yml"), practice.env), client, session, wall_clock), site=site, run="RUN-1"
         )
