@@ -78,7 +78,7 @@ class Stage:
     def impatient(self) -> Iterator[None]:
         """Who has to stay silent is not waited for long; from then on, everybody is."""
         if any("silent" in hows for wire in self.wires.values() for hows in wire.faults.values()):
-            self.caches.deadline = 0.15
+            self.caches.deadline = 0.5
         try:
             yield
         finally:
