@@ -159,7 +159,8 @@ async def until_stopped(options: Options, home: Path) -> int:
         say("Stopping ...")
         serving.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
         loop.add_signal_handler(number, stop)
     try:
         await serving
@@ -168,6 +169,9 @@ async def until_stopped(options: Options, home: Path) -> int:
     except CannotStart as error:
         print(error, file=sys.stderr, flush=True)
         return 1
+    finally:
+        # All has ended and only its files are left to be removed: who is impatient now is not to interrupt that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     return 0
 
 

@@ -58,6 +58,11 @@ class Demo:
                 self.said += line.decode()
         return self.said
 
+    def interrupt(self) -> None:
+        """Ctrl-C; nobody hears it when it has ended already."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGINT)
+
     async def end(self) -> int:
         """Wait for its end; returns the status and keeps all it said."""
         assert self.process.stdout is not None
@@ -183,7 +188,7 @@ async def test_it_starts_says_what_to_do_and_leaves_nothing(start: Start, tmp_pa
     assert all(name in commands(below) for name in servers)
     home = given["HOME"]
     assert exists(home)
-    demo.process.send_signal(signal.SIGINT)
+    demo.interrupt()
     assert await demo.end() == 0
     await gone(below)
     assert not exists(home)
@@ -214,7 +219,7 @@ async def test_ctrl_c_during_the_start_ends_it_cleanly(start: Start, moment: str
         while moment not in commands(descendants(demo.process.pid)):  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.001)
     below = descendants(demo.process.pid)
-    demo.process.send_signal(signal.SIGINT)
+    demo.interrupt()
     assert await demo.end() == 0
     await gone(below)
     assert sentences(demo) == ["Starting the practice estate:", "Stopping ..."]
@@ -226,11 +231,30 @@ async def test_a_second_ctrl_c_waits_for_nobody(start: Start) -> None:
     demo = await start("--without=cluster", "--without=s3", "--without=app")
     await demo.until(READY)
     below = descendants(demo.process.pid)
-    demo.process.send_signal(signal.SIGINT)
+    demo.interrupt()
     await demo.until("Stopping ...")
-    demo.process.send_signal(signal.SIGINT)
+    demo.interrupt()
     assert await demo.end() == 0
     await gone(below)
+    assert sentences(demo) == ["Starting the practice estate:", "", "", "", "", "Stopping ..."]
+
+
+async def test_ctrl_c_while_its_files_are_removed_changes_nothing(start: Start, tmp_path: Path) -> None:
+    """They are removed to the last, with status 0 and not a word of complaint."""
+    note = tmp_path / "note"
+    demo = await start(*LIGHT, command=["note", str(note)])
+    await demo.until(READY)
+    home = Path(json.loads(note.read_text())["HOME"])
+    files = [home / str(number) for number in range(20_000)]
+    for file in files:
+        file.touch()
+    demo.interrupt()
+    async with asyncio.timeout(120):
+        while all(file.exists() for file in files[::100]):  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0)
+    demo.interrupt()
+    assert await demo.end() == 0
+    assert not exists(str(home))
     assert sentences(demo) == ["Starting the practice estate:", "", "", "", "", "Stopping ..."]
 
 
