@@ -3,15 +3,21 @@
 import gc
 import sys
 
+INTERRUPTED = 130
+"""What a shell calls the end by Ctrl-C."""
+
 
 def main() -> int:
     """Runs the command line; the exit status. What is imported stays as long as the process: the collector skips it."""
-    gc.disable()
-    from bot.command import main as command
+    try:
+        gc.disable()
+        from bot.command import main as command
 
-    gc.freeze()
-    gc.enable()
-    return command()
+        gc.freeze()
+        gc.enable()
+        return command()
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
