@@ -15,8 +15,6 @@ from bot.estate import Estate
 from bot.incident import Scenario
 from bot.tools import Workload
 
-MOST_CHOICES, LONGEST_CHOICE = 100, 75
-
 
 class OnDeployment(Action[Facts], Generic[Facts]):
     """What works on one deployment of the estate's namespace."""
@@ -36,10 +34,8 @@ class OnDeployment(Action[Facts], Generic[Facts]):
             return ()
         rank = {one.name: number for number, one in enumerate(cluster.deployments)}
         seen = await tools.cluster.deployments(cluster.namespace)
-        seen = sorted(
-            (d for d in seen if len(d.name) <= LONGEST_CHOICE), key=lambda d: (rank.get(d.name, len(rank)), d.name)
-        )
-        return [(one.name, f"{one.name}, {one.ready} of {one.replicas} ready") for one in seen[:MOST_CHOICES]]
+        seen = sorted(seen, key=lambda d: (rank.get(d.name, len(rank)), d.name))
+        return [(one.name, f"{one.name}, {one.ready} of {one.replicas} ready") for one in seen]
 
     def target(self, estate: Estate) -> str:
         return f"deployment {name_of(estate, self.deployment)} in {cluster_of(estate).namespace}"

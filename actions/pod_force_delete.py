@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from actions.deployments import LONGEST_CHOICE, MOST_CHOICES
 from actions.pods import deployment_of, late, waits
 from actions.rollouts import BETWEEN_LOOKS, cluster_of
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet, nothing
@@ -55,7 +54,7 @@ class ForceDelete(Action[ForceFacts]):
             return ()
         pods = [p for p in await tools.cluster.pods(cluster.namespace) if not p.ready]
         pods.sort(key=lambda pod: (not late(pod, now), not waits(pod), pod.name))
-        return [(p.name, f"{p.state}: {p.name}") for p in pods if len(p.name) <= LONGEST_CHOICE][:MOST_CHOICES]
+        return [(p.name, f"{p.state}: {p.name}") for p in pods]
 
     def target(self, estate: Estate) -> str:
         return f"pod {self.pod} in {self.namespace or cluster_of(estate).namespace}"

@@ -65,18 +65,17 @@ def register(
 
     ways["shortcut", "incident_declare"] = declaring.open
 
-    listen = {
-        "command": app.command,
-        "action": app.action,
-        "view": app.view,
-        "shortcut": app.shortcut,
-        "event": app.event,
-    }
-    takes = {
-        "command": intake.command, "action": intake.action, "view": intake.view, "shortcut": intake.shortcut, "event": intake.event,
-    }  # fmt: skip
+    listen = {"command": app.command, "action": app.action, "view": app.view, "shortcut": app.shortcut}
+    takes = {"command": intake.command, "action": intake.action, "view": intake.view, "shortcut": intake.shortcut}
     for kind, name in ways:
-        listen[kind](name)(takes[kind])
+        if kind == "event":
+            app.event(name, middleware=[intake.event])(_acknowledged)
+        else:
+            listen[kind](name)(takes[kind])
+
+
+async def _acknowledged() -> None:
+    """Nothing more: an event is stored before."""
 
 
 def _incident(declaring: Declaring, story: Story) -> Callable[[Click], Awaitable[None]]:

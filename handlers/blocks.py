@@ -12,6 +12,8 @@ Block = dict[str, Any]
 SECTION_MAX = 3000
 MESSAGE_MAX = 10_000
 """Characters of all blocks of a message together: Slack says no somewhere above 11,000."""
+VALUE_MAX, OPTIONS_MAX = 75, 100
+"""Characters of an option's value, and options of a select."""
 
 
 def esc(text: object) -> str:
@@ -85,6 +87,17 @@ def section(text: str, accessory: Block | None = None) -> Block:
     return block
 
 
+def sections(text: str) -> list[Block]:
+    """A text of any length: as many sections as it needs, parted where a line ends."""
+    parts: list[str] = []
+    for line in text.split("\n"):
+        if parts and len(parts[-1]) + 1 + len(line) <= SECTION_MAX:
+            parts[-1] += f"\n{line}"
+        else:
+            parts.append(line)
+    return [section(part) for part in parts]
+
+
 def fields(texts: Sequence[str]) -> Block:
     return {"type": "section", "fields": [_markup(t, 2000) for t in texts[:10]]}
 
@@ -133,7 +146,8 @@ def button(
 
 
 def option(text: str, value: str, description: str = "") -> Block:
-    made: Block = {"text": {**_plain(text, 75), "emoji": True}, "value": value[:75]}
+    """`value` has at most VALUE_MAX characters: cut, it would be another one."""
+    made: Block = {"text": {**_plain(text, 75), "emoji": True}, "value": value}
     if description:
         made["description"] = _plain(description, 75)
     return made
@@ -205,7 +219,7 @@ def select(name: str, label: str, options: Sequence[Block], *, initial: str = ""
     element: Block = {
         "type": "multi_static_select" if many else "static_select",
         "action_id": name,
-        "options": list(options[:100]),
+        "options": list(options[:OPTIONS_MAX]),
     }
     chosen = [o for o in options if o["value"] == initial]
     if chosen:

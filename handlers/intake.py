@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
+from slack_bolt.response import BoltResponse
 
 from bot.chat import Chat
 from bot.clock import Clock
@@ -55,7 +56,7 @@ class Intake:
         self._phones = phones
         self.ways: dict[tuple[str, str], Way] = {}
         self.checks: dict[str, Check] = {CALLBACK: lambda view: check(view, self._clock())}
-        self._storing: set[asyncio.Future[None]] = set()
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         if await self._stored("command", body):
@@ -95,10 +96,13 @@ class Intake:
             return self.checks[view["callback_id"]](view)
         return verb.wrong(typed(view)) if verb else {}
 
-    async def event(self, body: dict[str, Any]) -> None:
-        """Raises StoreUnavailable: then Slack is not acknowledged and delivers it again."""
-        if self._concerns(body["event"]):
-            await self._store_it("event", body, STORE_WITHIN)
+    async def event(self, body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> BoltResponse | None:
+        """A middleware, as Bolt acknowledges an event before it calls its listener: what is not stored is not acknowledged, and
+        Slack delivers it again."""
+        if self._concerns(body["event"]) and not await self._stored("event", body):
+            return BoltResponse(status=503)
+        await next_()
+        return None
 
     @staticmethod
     def _concerns(event: Mapping[str, Any]) -> bool:
@@ -115,27 +119,36 @@ class Intake:
         loop = asyncio.get_running_loop()
         until = loop.time() + STORE_WITHIN
         while True:
-            try:
-                await self._store_it(kind, body, max(until - loop.time(), 0.1))
-            except StoreUnavailable as error:
-                if loop.time() < until - 0.2:
-                    await asyncio.sleep(0.1)
-                    continue
+            left = max(until - loop.time(), 0.1)
+            storing = asyncio.create_task(self._store_it(kind, body, left), name="storing")
+            self._storing.add(storing)
+            storing.add_done_callback(self._has_ended)
+            await asyncio.wait([storing], timeout=left)
+            if not storing.done():
+                # Nobody waits for its end: psycopg waits for a server that hangs even to be cancelled.
+                storing.cancel()
+                log.error("a %s could not be stored: the store has not answered within %g s", kind, STORE_WITHIN)
+                return False
+            error = storing.exception()
+            if error is None:
+                return True
+            if not isinstance(error, StoreUnavailable):
+                raise error
+            if loop.time() > until - 0.2:
                 log.error("a %s could not be stored: %s", kind, error)
                 return False
-            return True
+            await asyncio.sleep(0.1)
+
+    def _has_ended(self, storing: asyncio.Task[None]) -> None:
+        self._storing.discard(storing)
+        if not storing.cancelled():
+            storing.exception()  # of one that was given up, nobody else asks
 
     async def _store_it(self, kind: str, body: dict[str, Any], within: float) -> None:
         key = key_of(kind, body)
         kept = {name: value for name, value in body.items() if name != "token"}
-        acknowledged = asyncio.get_running_loop().create_future()
-        self._storing.add(acknowledged)
-        try:
-            async with self._store.tx(within) as tx:
-                await tx.owe(Owed(f"intake.{kind}", key, key, {"body": kept}))
-        finally:
-            self._storing.discard(acknowledged)
-            acknowledged.set_result(None)
+        async with self._store.tx(within) as tx:
+            await tx.owe(Owed(f"intake.{kind}", key, key, {"body": kept}))
 
     async def quiet(self, within: float) -> None:
         """Wait until nothing is being stored, so that no acknowledgement is cut off by a stop."""
@@ -144,8 +157,8 @@ class Intake:
 
     def _lost(self) -> str:
         return (
-            ":no_entry: I cannot reach my own database, so *nothing was stored and nothing was done*. Try again in a minute."
-            f" If this is an emergency, call: {self._phones}"
+            ":no_entry: I cannot reach my own database: as far as I can tell, *nothing was stored and nothing was done*."
+            f" Try again in a minute. If this is an emergency, call: {self._phones}"
         )
 
     async def perform(self, effect: Effect, _case: Case | None) -> Outcome:

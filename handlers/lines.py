@@ -6,7 +6,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from handlers.blocks import Block, actions, button, clip, context, esc, instant, lines, newest, person, section
+from handlers.blocks import (
+    Block,
+    actions,
+    button,
+    clip,
+    context,
+    esc,
+    instant,
+    lines,
+    newest,
+    person,
+    section,
+    sections,
+)
 from handlers.board import notice_buttons
 from handlers.recover_cards import draw_actions
 
@@ -229,4 +242,6 @@ def draw(line: str, data: Data) -> tuple[str, list[Block]]:
     if data.get("practice"):
         text = f"`PRACTICE` {text}"
     foot = [context(str(data["foot"]))] if data.get("foot") else []
-    return text, [section(text), *_buttons(line, data), *foot]
+    # Of all lines only the help has a length of its own, and nothing of it may be missing.
+    body = sections(text) if line == "help" else [section(text)]
+    return text, [*body, *_buttons(line, data), *foot]

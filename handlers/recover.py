@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bot.action import Action, Observation, Procedure, Tools
-from bot.catalogue import Catalogue, parameters, spelled, split
+from bot.catalogue import Catalogue, Parameter, parameters, spelled, split
 from bot.chat import ReplyTo
 from bot.clock import spoken
 from bot.desk import Answer, Desk
 from bot.errors import BadInput, NeighbourError, NotNow
 from bot.incident import clean_text, parse_number
 from bot.recovery import Recovery
-from handlers.blocks import Block, as_typed, context, esc, modal, option, section, select, text_input, typed
+from handlers.blocks import (
+    OPTIONS_MAX,
+    VALUE_MAX,
+    Block,
+    as_typed,
+    context,
+    esc,
+    modal,
+    option,
+    section,
+    select,
+    text_input,
+    typed,
+)  # fmt: skip
 from handlers.click import Click
 from handlers.slack import Windows
 
@@ -123,18 +136,11 @@ class Recovering:
 
     async def _field(self, kind: type[Procedure], name: str) -> Block:
         parameter = next(p for p in parameters(kind) if p.name == name)
-        label, optional = name.replace("_", " ").capitalize(), not parameter.required
         try:
-            choices = list(await kind.choices(name, self._tools))
+            choices = await kind.choices(name, self._tools)
         except NeighbourError as error:
-            return text_input(name, label, optional=optional, most=200, value=parameter.default,
-                              hint=f"{parameter.help} The choices could not be read: {error}")  # fmt: skip
-        choices = choices or [(value, value) for value in parameter.options]
-        if choices:
-            options = [option(shown, value) for value, shown in choices]
-            initial = parameter.default or choices[0][0]
-            return select(name, label, options, initial=initial, optional=optional, hint=parameter.help)
-        return text_input(name, label, optional=optional, most=200, value=parameter.default, hint=parameter.help)
+            return _typed_in(parameter, f"{parameter.help} The choices could not be read: {error}")
+        return input_of(kind, parameter, choices or [(value, value) for value in parameter.options])
 
     async def submit(self, click: Click) -> None:
         """The window of an action was sent; what is wrong in it was said in it before."""
@@ -196,6 +202,37 @@ class Recovering:
                 await recovery.undo(click.key, number, click.who, back)
             case _:
                 await recovery.done(click.key, number, click.who, back)
+
+
+def input_of(kind: type[Procedure], parameter: Parameter, choices: Sequence[tuple[str, str]]) -> Block:
+    """A parameter in the window: a list of (value, what is shown) where there is one. What Slack does not take into a list is named."""
+    listed = [(value, shown) for value, shown in choices if len(value) <= VALUE_MAX][:OPTIONS_MAX]
+    others = ", ".join(value for value, shown in choices if (value, shown) not in listed)
+    hint = parameter.help
+    if others:
+        hint += f" There is more, for /recover {kind.name} {parameter.name}=…: {others}"
+    if not listed:
+        return _typed_in(parameter, hint)
+    options = [option(shown, value) for value, shown in listed]
+    initial = parameter.default or choices[0][0]
+    return select(
+        parameter.name, _label(parameter), options, initial=initial, optional=not parameter.required, hint=hint
+    )
+
+
+def _typed_in(parameter: Parameter, hint: str) -> Block:
+    return text_input(
+        parameter.name,
+        _label(parameter),
+        optional=not parameter.required,
+        most=1000,
+        value=parameter.default,
+        hint=hint,
+    )
+
+
+def _label(parameter: Parameter) -> str:
+    return parameter.name.replace("_", " ").capitalize()
 
 
 def _words(view: Mapping[str, Any]) -> dict[str, str]:

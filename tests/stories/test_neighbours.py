@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sandbox.slack import FaultSpec
 from tests.stories.scene import ANNOUNCE, GENERAL, Json, Scene, eventually, scene, whole
+from tests.stories.test_record import pins
 
 ways_in = pytest.mark.parametrize("http", [False, True], ids=["socket", "http"])
 
@@ -228,6 +229,42 @@ async def test_what_cannot_be_stored_is_said_at_once(database: str) -> None:
         await it.connected()
         await it.declares("P1 checkout is down")
         assert len(rooms(it)) == 1
+
+
+@ways_in
+async def test_an_event_that_cannot_be_stored_comes_again(database: str, http: bool) -> None:
+    """It is not acknowledged, so that Slack delivers it later: a pin that is set while the store is gone is not lost."""
+    async with scene(database, http=http) as it:
+        room = await it.declares("P1 checkout is down")
+        ts = await it.ben.says(room, "it began at noon")
+        slack, store, refused = it.practice.slack, Store(it), asyncio.Event()
+        road = slack.delivery.road
+
+        class Watched:
+            """The road, and whether the first delivery is refused."""
+
+            connected = True
+
+            async def send(self, kind: Any, payload: Any, retry: Any) -> Any:
+                reply = await road.send(kind, payload, retry)
+                if reply.error and retry is None:
+                    refused.set()
+                return reply
+
+        slack.delivery.road = Watched()
+        slack.seconds_per_minute = 6
+        await store.allow(yes=False)
+        await pins(it.ben, room, ts)
+        async with asyncio.timeout(40):
+            await refused.wait()
+        await store.allow(yes=True)
+
+        async def pinned() -> bool:
+            with contextlib.suppress(psycopg.Error):
+                return any(entry.kind == "pinned" for entry in await it.timeline(1))
+            return False
+
+        await eventually(pinned, 80, "the pin is on the timeline")
 
 
 async def test_sigterm_ends_it_even_while_its_store_is_gone(database: str) -> None:

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from actions import CATALOGUE
 from bot.action import Action, Findings, Observation, Risk, Tools, digest, moved, spell
-from bot.catalogue import Catalogue, parameters, spelled, split
+from bot.catalogue import Catalogue, Parameter, parameters, spelled, split
 from bot.errors import BadInput, NotFound
 from bot.incident import Scenario
-from handlers.recover import help_all, help_one
+from handlers.recover import help_all, help_one, input_of
 from tests.store.levers import LeverFacts, Pull
 from tests.unit.given import estate
 
@@ -123,6 +123,20 @@ def test_help_names_every_parameter(procedure: Any) -> None:
         assert f"`{parameter.name}=`" in text
         assert parameter.help
     assert procedure.name in help_all(Catalogue([procedure]))
+
+
+def test_a_value_that_no_list_takes_is_named_beside_it() -> None:
+    """Slack takes values of 75 characters and 100 of them. What is cut is another value: the rest is named, to be typed."""
+    parameter = Parameter("backup", "text", "which one", "", required=True)
+    long = "backups/" + "x" * 80
+    shown = input_of(Everything, parameter, [(long, "newest"), ("short", "older"), *[(str(n), "") for n in range(100)]])
+    assert [one["value"] for one in shown["element"]["options"]] == ["short", *map(str, range(99))]
+    assert "initial_option" not in shown["element"], "an older one is not chosen for anybody"
+    assert shown["hint"]["text"] == f"which one There is more, for /recover {Everything.name} backup=…: {long}, 99"
+    typed_in = input_of(Everything, parameter, [(long, "newest")])
+    assert typed_in["element"]["type"] == "plain_text_input"
+    assert long in typed_in["hint"]["text"]
+    assert typed_in["element"]["max_length"] >= len(long)
 
 
 def test_the_digest_covers_action_parameters_and_facts() -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from actions import CATALOGUE
+from bot.catalogue import Catalogue
 from handlers.lines import WORDINGS, draw
+from handlers.recover import help_all
 from handlers.story import help_text
 from tests.unit.given import MALICE, NOW
 from tests.unit.slack_text import mentions_nobody, taken_by_slack
@@ -175,3 +178,11 @@ def test_a_line_without_a_wording_is_a_bug() -> None:
     """An unknown name is an error, not an empty message."""
     with pytest.raises(KeyError):
         draw("nonsense", {})
+
+
+def test_the_help_names_every_action_however_many_there_are() -> None:
+    """A section takes 3000 characters, and the rest goes into the next one: nothing is cut."""
+    text, blocks = draw("help", {"text": help_all(Catalogue(CATALOGUE))})
+    taken_by_slack((text, blocks))
+    assert "\n".join(block["text"]["text"] for block in blocks) == text
+    assert all(f"`{procedure.name}`" in text for procedure in CATALOGUE)
