@@ -142,10 +142,9 @@ async def test_the_window_shows_the_same_incident_first_too(database: str) -> No
 async def test_an_old_or_private_or_other_incident_is_not_the_same(database: str) -> None:
     """Only open, public incidents of the last half hour (by the rules' clock) that share a service, scenario or words."""
     async with scene(database) as it:
-        await it.ana.types("/incident declare P1 security breach of the api")
-        await it.ana.types("/incident declare P1 redis is down")
-        await it.ana.types("/incident declare P2 llm answers nonsense")
-        await it.channel("inc-3-llm")
+        # One after the other: commands are carried out side by side, and the numbers matter.
+        for words in ("P1 security breach of the api", "P1 redis is down", "P2 llm answers nonsense"):
+            await it.declares(words)
         await it.sql("update incident set declared_at = declared_at - interval '31 min' where number = 2")
         await it.ana.types("/incident declare P1 redis is down")
         await it.channel("inc-4-redis-is-down")

@@ -319,6 +319,7 @@ async def test_no_secret_leaves_the_store(database: str) -> None:
         await it.post("/ui/react", user="U0BEN", channel=room, ts=ts, name="pushpin", add=True)
         assert "[hidden]" in (await it.entry(1, "pinned")).text
         await it.ana.types(f"/incident resolve password={secret}", room)
+        await it.entry(1, "resolved")
         await it.ana.types("/incident close", room)
         await it.entry(1, "exported")
         await it.quiet()
