@@ -1,6 +1,7 @@
 """Declaring: from a line of text or a window to one incident, however often and by however many it is said."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -54,6 +55,13 @@ async def test_the_window_declares_too(database: str, http: bool) -> None:
 async def test_a_loading_view_comes_before_anything_slow(database: str) -> None:
     """The first call after the click opens a small view; the form follows, so the trigger cannot run out meanwhile."""
     async with scene(database) as it:
+
+        async def started() -> bool:
+            """What the bot asks by itself when it starts is asked: two links, and what five people are called."""
+            asked = Counter(call.method for call in it.practice.slack.calls)
+            return (asked["apps.connections.open"], asked["users.info"]) == (2, 5) and asked["auth.test"] > 0
+
+        await eventually(started)
         await it.quiet()
         it.practice.slack.calls.clear()
         await it.ana.types("/incident declare")
