@@ -208,10 +208,10 @@ class Store:
             await self.cut()
 
     async def cut(self) -> None:
-        """End every connection, as a restart does."""
+        """End every connection, as a restart does, and wait until it has ended."""
         async with await psycopg.AsyncConnection.connect(self._operator, autocommit=True) as conn:
             await conn.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [self._name]
+                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [self._name]
             )
 
 
