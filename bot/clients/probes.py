@@ -22,6 +22,10 @@ from bot.estate_places import Dns, Record
 from bot.failures import why
 from bot.tools import Cluster, Names
 
+_LONGER = 1
+"""Seconds that a client waits beyond its probe's deadline, which whoever asks keeps: were its own over first, it would call a
+server bad of which nobody knows."""
+
 
 class Probes:
     """A Prober. Nobody there is bad; somebody there who says "not now" for a reason of ours is unknown."""
@@ -92,7 +96,7 @@ class Probes:
         return Look("ok", f"HTTP {status}", {"status": status})
 
     async def postgres(self, probe: PostgresProbe) -> Look:
-        seconds = max(1, int(probe.deadline.total_seconds()))
+        seconds = int(probe.deadline.total_seconds()) + _LONGER
         try:
             async with await psycopg.AsyncConnection.connect(
                 probe.url.get_secret_value(), connect_timeout=seconds, autocommit=True, row_factory=dict_row,
@@ -118,7 +122,7 @@ class Probes:
         return replace(look, facts={**look.facts, **written})
 
     async def redis(self, probe: RedisProbe) -> Look:
-        seconds = probe.deadline.total_seconds()
+        seconds = probe.deadline.total_seconds() + _LONGER
         try:
             client = redis.Redis.from_url(
                 probe.url.get_secret_value(), socket_timeout=seconds, socket_connect_timeout=seconds

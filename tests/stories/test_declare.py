@@ -1,6 +1,7 @@
 """Declaring: from a line of text or a window to one incident, however often and by however many it is said."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -54,6 +55,13 @@ async def test_the_window_declares_too(database: str, http: bool) -> None:
 async def test_a_loading_view_comes_before_anything_slow(database: str) -> None:
     """The first call after the click opens a small view; the form follows, so the trigger cannot run out meanwhile."""
     async with scene(database) as it:
+
+        async def started() -> bool:
+            """What the bot asks by itself when it starts is asked: two links, and what five people are called."""
+            asked = Counter(call.method for call in it.practice.slack.calls)
+            return (asked["apps.connections.open"], asked["users.info"]) == (2, 5) and asked["auth.test"] > 0
+
+        await eventually(started)
         await it.quiet()
         it.practice.slack.calls.clear()
         await it.ana.types("/incident declare")
@@ -142,10 +150,9 @@ async def test_the_window_shows_the_same_incident_first_too(database: str) -> No
 async def test_an_old_or_private_or_other_incident_is_not_the_same(database: str) -> None:
     """Only open, public incidents of the last half hour (by the rules' clock) that share a service, scenario or words."""
     async with scene(database) as it:
-        await it.ana.types("/incident declare P1 security breach of the api")
-        await it.ana.types("/incident declare P1 redis is down")
-        await it.ana.types("/incident declare P2 llm answers nonsense")
-        await it.channel("inc-3-llm")
+        # One after the other: commands are carried out side by side, and the numbers matter.
+        for words in ("P1 security breach of the api", "P1 redis is down", "P2 llm answers nonsense"):
+            await it.declares(words)
         await it.sql("update incident set declared_at = declared_at - interval '31 min' where number = 2")
         await it.ana.types("/incident declare P1 redis is down")
         await it.channel("inc-4-redis-is-down")

@@ -129,7 +129,8 @@ async def test_a_hold_that_is_over_says_so_and_the_ladder_goes_on(database: str)
     async with scene(database, seconds_per_minute=1) as it:
         room = await it.declares("P1 checkout is down")
         # No rung comes while this looks.
-        await it.sql("update rung set due_at = due_at + interval '1 h' where state = 'waiting'")
+        async with still(it) as conn:
+            await conn.execute("update rung set due_at = due_at + interval '1 h' where state = 'waiting'")
         before = await due(it)
         await it.ana.types("/incident hold 1m wait for the vendor", room)
         await it.ana.reads(room, "The hold is over (wait for the vendor)")

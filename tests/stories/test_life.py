@@ -196,6 +196,8 @@ async def test_closing_exports_the_record_as_markdown_and_json(database: str) ->
         room = await it.declares("P1 redis is down")
         await it.ana.types("/incident assign commander <@U0EVA>", room)
         await it.ana.types("/incident note it began with *the* deploy", room)
+        await it.entry(1, "role")
+        await it.entry(1, "note")
         await it.ana.types("/incident resolve rolled back", room)
         await it.ana.reads(room, "Incident Report: redis is down")
         await it.ana.clicks(await it.board(room, "Resolved"), "incident_close")
@@ -222,6 +224,7 @@ async def test_reopening_begins_a_new_round(database: str) -> None:
         room = await it.declares("P1 checkout is down")
         await it.entry(1, "paged")
         await it.ana.types("/incident ack", room)
+        await it.entry(1, "acknowledged")
         await it.ana.types("/incident resolve", room)
         await it.entry(1, "page_resolved")
         await it.ana.types("/incident reopen", room)
@@ -249,6 +252,7 @@ async def test_where_rooms_are_archived_the_export_comes_first(database: str, tm
     async with scene(database, environ={"BOT_ESTATE": str(estate)}) as it:
         room = await it.declares("P1 checkout is down")
         await it.ana.types("/incident resolve", room)
+        await it.entry(1, "resolved")
         await it.ana.types("/incident close", room)
         channel = it.practice.slack.channels[room]
 

@@ -189,16 +189,21 @@ async def test_a_provider_that_does_not_tell_is_no_recovered_one(stage: Stage, h
 
 async def test_where_nobody_tells_it_is_unknown(stage: Stage) -> None:
     """Without the application and the cluster a watch counts nothing, and does not say that nothing succeeded; the look says so, too."""
-    reset, told = ResetBreaker(watch=timedelta(seconds=0.6)), list[str]()
+    reset, told, now = ResetBreaker(watch=timedelta(seconds=20)), list[str](), [wall_clock()]
     facts = ResetFacts(provider="together", looks_well=True)
+
+    def over(detail: str) -> None:
+        told.append(detail)
+        now[0] += timedelta(seconds=21)
+
     stage.away(HEALTH, STATS)
-    said = await reset.steps(facts, stage.tools)[1].do(told.append)
+    said = await reset.steps(facts, replace(stage.tools, clock=lambda: now[0]))[1].do(over)
     with pytest.raises(Unavailable, match="HTTP 500"):
         await reset.verify(facts, stage.tools)
     seen = await Status().look(stage.tools)
     stage.back()
     assert said == (
-        "unknown whether calls to Together.ai succeeded: neither the logs nor the application told within 0.6 s"
+        "unknown whether calls to Together.ai succeeded: neither the logs nor the application told within 20 s"
     )
     assert "an unknown number of successful calls of Together.ai's, 3 are enough; breaker unknown" in told
     assert seen.headline.startswith("Circuit breaker unknown")

@@ -209,10 +209,10 @@ class Store:
             await self.cut()
 
     async def cut(self) -> None:
-        """End every connection, as a restart does."""
+        """End every connection, as a restart does, and wait until it has ended."""
         async with await psycopg.AsyncConnection.connect(self._operator, autocommit=True) as conn:
             await conn.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [self._name]
+                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s", [self._name]
             )
 
 
@@ -356,6 +356,7 @@ async def test_no_secret_leaves_the_store(database: str) -> None:
         await it.post("/ui/react", user="U0BEN", channel=room, ts=ts, name="pushpin", add=True)
         assert "[hidden]" in (await it.entry(1, "pinned")).text
         await it.ana.types(f"/incident resolve password={secret}", room)
+        await it.entry(1, "resolved")
         await it.ana.types("/incident close", room)
         await it.entry(1, "exported")
         await it.quiet()

@@ -174,6 +174,8 @@ async def test_the_announcement_is_one_line_that_follows(database: str) -> None:
         await it.joined(room, "U0GRACE")
         await it.ana.types("/incident severity P0", room)
         await it.ana.types("/incident assign commander", room)
+        # Commands are carried out side by side, and what is resolved gets no other severity.
+        await it.entry(1, "severity")
         await it.ana.types("/incident resolve cache warmed", room)
 
         async def followed() -> Json | None:
