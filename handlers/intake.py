@@ -37,7 +37,7 @@ Way = Callable[[Click], Awaitable[None]]
 Check = Callable[[Mapping[str, Any]], dict[str, str]]
 """What is wrong with a submitted window, by input."""
 
-STORE_WITHIN = 2.0
+STORE_WITHIN = 1.5
 """Seconds that a delivery may take to be stored: Slack waits for three, and the person is to hear it from us."""
 
 STORED = (
