@@ -4,10 +4,13 @@ import socket
 
 from aiohttp import web
 
+from sandbox.estate.children import free_port
+
 
 def listen(port: int = 0) -> socket.socket:
-    """A listening socket of 127.0.0.1; port 0 asks the system for a free one. Raises OSError when taken."""
-    return socket.create_server(("127.0.0.1", port), backlog=128, reuse_port=False)
+    """A listening socket of 127.0.0.1; port 0: a free one, which nobody else is given while its server is away. Raises OSError
+    when taken."""
+    return socket.create_server(("127.0.0.1", port or free_port()), backlog=128, reuse_port=False)
 
 
 def listen_near(port: int) -> socket.socket:
