@@ -30,7 +30,12 @@ async def test_a_standby_is_promoted(primary: TestPostgres, standby: str) -> Non
     databases = PostgresDatabases()
     await databases.write_and_read(primary.conninfo, "RUN-1")
     first = await databases.state(primary.conninfo)
-    assert [(one.state, one.sync) for one in first.standbys] == [("streaming", "async")]
+    async with asyncio.timeout(40):
+        # It takes connections before it has begun to follow.
+        while [one.state for one in first.standbys] != ["streaming"]:
+            await asyncio.sleep(0.01)
+            first = await databases.state(primary.conninfo)
+    assert [one.sync for one in first.standbys] == ["async"]
     async with asyncio.timeout(40):
         while (second := await databases.state(standby)).lsn < first.lsn:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -61,10 +61,10 @@ async def test_the_bot_is_given_both_addresses(practice: Practice, pair: Pair) -
     assert await ask(practice.env["DATABASE_URL"], "SELECT pg_is_in_recovery()") is False
     assert await ask(practice.env["REPLICA_DATABASE_URL"], "SELECT pg_is_in_recovery()") is True
     assert await ask(practice.env["REPLICA_DATABASE_URL"], "SELECT current_user::text") == "valuecanvas"
-    assert (
-        await ask(pair[0].url, "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'")
-        == "replica"
-    )
+    following = "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'"
+    async with asyncio.timeout(40):  # it takes connections before it has begun to follow
+        while await ask(pair[0].url, following) != "replica":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_the_standby_follows_and_refuses_writes(pair: Pair) -> None:
