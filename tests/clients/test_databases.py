@@ -101,6 +101,9 @@ async def test_ending_exactly_that_session(databases: PostgresDatabases, product
     assert await databases.end(production.url, one.pid, one.started_at, "terminate")
     with pytest.raises(psycopg.OperationalError):
         await waiting.execute("select 1")
+    async with asyncio.timeout(40):  # it says so before it is gone
+        while await databases.backend(production.url, one.pid, one.started_at):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert not await databases.end(production.url, one.pid, one.started_at, "terminate")
     await blocker.close()
 
