@@ -31,7 +31,8 @@ async def linked(primary: Redis, replica: Redis) -> None:
     async with asyncio.timeout(40):
         while True:
             one, two = await CACHES.state(primary.url), await CACHES.state(replica.url)
-            if two.linked and one.followers and one.history == two.history and two.offset >= one.offset:
+            online = [follower.state for follower in one.followers] == ["online"]
+            if two.linked and online and one.history == two.history and two.offset >= one.offset:
                 return
             await asyncio.sleep(0.02)
 
