@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
+import socket
 from typing import Any
 
 import aiohttp
@@ -113,14 +113,15 @@ async def test_a_refused_delivery_is_repeated(pagerduty: PagerDuty, subscriber: 
     assert len({event["id"] for _, _, event in subscriber.deliveries}) == 2
 
 
-async def test_a_dead_subscriber_is_given_up(serve: Any, unused_tcp_port_factory: Callable[[], int]) -> None:
+async def test_a_dead_subscriber_is_given_up(serve: Any) -> None:
     """Nobody listening ends after the last repeat, and closing never waits for it."""
-    pagerduty = build(
-        webhook_url=f"http://127.0.0.1:{unused_tcp_port_factory()}/hook", clock=now, retry_delays=(0.0, 0.0)
-    )
-    await serve(pagerduty.app())
-    declare(pagerduty)
-    await pagerduty.webhooks.idle()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        hook = f"http://127.0.0.1:{taken.getsockname()[1]}/hook"
+        pagerduty = build(webhook_url=hook, clock=now, retry_delays=(0.0, 0.0))
+        await serve(pagerduty.app())
+        declare(pagerduty)
+        await pagerduty.webhooks.idle()
     assert [(attempt, outcome) for _, attempt, outcome in pagerduty.webhooks.log] == [
         (1, "ClientConnectorError"),
         (2, "ClientConnectorError"),
