@@ -67,6 +67,15 @@ async def until(check: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def connected(client: aiohttp.ClientSession) -> None:
+    """Wait until its database has answered: a first connection may take longer than the second that it is given."""
+
+    async def up() -> bool:
+        return bool((await ask(client, "/health/ready"))[1]["checks"]["database"]["status"] == "up")
+
+    await until(up)
+
+
 async def test_the_service_takes_its_instances_in_turn(host: Host, service: aiohttp.ClientSession) -> None:
     """Each in turn; 503 with a sentence when there is none."""
     assert await ask(service, "/health/live") == (503, {"error": "No pod of api-server is ready."}, "")
@@ -124,6 +133,7 @@ async def test_the_breaker_is_shared(host: Host, service: aiohttp.ClientSession)
 async def test_lost_writes_are_noticed(host: Host, service: aiohttp.ClientSession, canvas_database: str) -> None:
     """What was acknowledged and is gone is counted, also when its id was used again; what failed is not."""
     await host.add("one", NOWHERE | {"DATABASE_URL": canvas_database})
+    await connected(service)
     written = [(await ask(service, "/api/canvases", "POST", json={}))[1]["id"] for _ in range(3)]
     status, body, _ = await ask(service, "/api/canvases", "POST", json={"title": "Mine"})
     assert (status, body["title"]) == (201, "Mine")
@@ -137,6 +147,7 @@ async def test_lost_writes_are_noticed(host: Host, service: aiohttp.ClientSessio
     assert (await ask(service, "/api/canvases", "POST", json={}))[0] == 503
     assert (await ask(service, "/api/writes"))[0] == 503
     await host.add("one", NOWHERE | {"DATABASE_URL": canvas_database})
+    await connected(service)
     assert (await ask(service, "/api/writes"))[1]["failed"] == 1
     async with service.get("/api/writes") as response:
         assert response.status == 401
@@ -159,6 +170,8 @@ async def test_alone_it_is_one_instance(tmp_path: Path, canvas_database: str) ->
     try:
         async with aiohttp.ClientSession(app.url) as client:
             assert (await ask(client, "/health/live"))[0::2] == (200, "api-server")
+
+            await connected(client)
 
             async def written() -> bool:
                 return bool((await ask(client, "/api/writes"))[1]["acknowledged"])
