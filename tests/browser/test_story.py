@@ -68,7 +68,7 @@ async def test_an_incident_from_the_window_to_the_report(hall: Hall) -> None:
     await expect(board).to_contain_text("Chloe Martin")
 
     await break_things(chloe, "redis", "start")
-    await expect(ana.message("Redis Cache is green again")).to_be_visible()
+    await expect(ana.message("Redis Cache is green again").first).to_be_visible()
     await resolve(chloe, "Redis was out of memory; restarted")
     await expect(board).to_contain_text("Resolved")
     report = ana.message("Incident Report: Rate limits are gone")
