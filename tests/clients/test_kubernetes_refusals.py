@@ -113,7 +113,7 @@ async def test_a_token_that_ran_out_is_read_again(stage: Stage) -> None:
     """The kubeconfig is read anew when the cluster does not know us, once; a wrong one is Refused."""
     right = stage.cluster.kubeconfig.read_text()
     stage.cluster.kubeconfig.write_text(right.replace(stage.cluster.token, "old"))
-    async with aclosing(Kubernetes({"KUBECONFIG": str(stage.cluster.kubeconfig)}, deadline=5)) as bot:
+    async with aclosing(Kubernetes({"KUBECONFIG": str(stage.cluster.kubeconfig)}, deadline=20)) as bot:
         with pytest.raises(Refused) as refusal:
             await bot.pods(HERE)
         assert refusal.value.code == "Unauthorized"
