@@ -63,6 +63,19 @@ def descendants_in(folder: Path) -> list[int]:
     return [pid for pid in descendants(os.getpid()) if mentions(pid, folder)]
 
 
+async def gone(pids: Sequence[int]) -> None:
+    """Wait until none of these runs any more; a zombie does not."""
+    while any(map(_runs, pids)):  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 async def end_leftovers(look: Callable[[], Sequence[int]]) -> None:
     """End the processes that `look` finds: asked first (SIGTERM), killed after a few seconds."""
     order, deadline = signal.SIGTERM, asyncio.get_running_loop().time() + PATIENCE

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from sandbox.estate.children import CannotStart, Child, Unprivileged, free_port
-from sandbox.estate.leftovers import descendants
+from sandbox.estate.leftovers import descendants, gone
 from sandbox.estate.wheels import give, postgres_programs
 
 ROLE = DATABASE = "valuecanvas"
@@ -139,6 +139,8 @@ class Server:
         for pid in sessions:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # Until then they hold its memory and its files: a start would be refused, and its folder could not be removed.
+        await gone(sessions)
 
     async def _programs(self) -> Path:
         programs = await asyncio.to_thread(postgres_programs, self._home, self._user)
