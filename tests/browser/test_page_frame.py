@@ -105,7 +105,7 @@ async def test_a_modal_by_keyboard(stage: Stage) -> None:
 
 async def test_nothing_is_lost_or_doubled_over_a_broken_connection(stage: Stage) -> None:
     """While nobody is reached the page says so; afterwards it has what was said meanwhile, and everything once."""
-    stage.forgiven = ("ERR_CONNECTION_REFUSED", "WebSocket connection to")
+    stage.forgiven = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection to")
     ana = await stage.sit()
     await ana.say("Before")
     await expect(ana.message("Before")).to_have_count(1)
