@@ -165,6 +165,11 @@ class Run:
         return f"{self.id}/{name}"
 
     @property
+    def worked_on(self) -> bool:
+        """A process of ours has to bring it on: it waits for nobody and has not ended."""
+        return self.state in (RunState.RUNNING, RunState.UNDOING)
+
+    @property
     def undoable(self) -> bool:
         """Something was begun, and no point of no return was."""
         touched = [step for step in self.steps if step.touched]

@@ -55,19 +55,23 @@ class RunEffects:
         self._rules = rules
 
     async def run(self, effect: Effect, _case: Case | None) -> Outcome:
-        """Take a run up where it stands, and bring it to an end."""
+        """Take a run up where it stands, and bring it to an end. Raises Unavailable when it has to be taken up again."""
         number = int(effect.args["run"])
         async with self._store.tx() as tx:
             run = await Runs(tx).run(number)
-        if run.state not in (RunState.RUNNING, RunState.UNDOING):
+        if not run.worked_on:
             return Outcome(asked=False)
         try:
             async with lease(self._store, run.id) as held:
                 async with self._store.tx() as tx:
                     epoch = await Runs(tx).take(number)
                 await self._work(Worker(self._store, run, epoch, held, self._tools, self._catalogue, self._rules), held)
-        except TakenOver:
-            log.warning("%s was taken over by another process", run.id)
+        except TakenOver as error:
+            log.warning("%s: the lease is gone", run.id)
+            # Another process has it, and with it this effect; or only the connection broke, and it is ours to take up again.
+            async with self._store.tx() as tx:
+                if (await Runs(tx).run(number)).worked_on:
+                    raise Unavailable(f"{run.id} lost its lease; it is taken up again") from error
         except (StoreUnavailable, Unavailable):
             raise
         # Whatever cannot go on (a bug, an action that this version does not know) must not hold its locks for ever.

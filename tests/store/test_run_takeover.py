@@ -73,5 +73,20 @@ async def test_a_frozen_process_is_overtaken_and_stops(database: str) -> None:
         assert it.world.did == {"a": 1, "b": 1, "c": 1}
 
 
+async def test_a_lease_that_broke_is_taken_again(database: str) -> None:
+    """Its connection ends while the store is well and nobody else has the run: it is taken up as after a crash."""
+    async with stage(database, World(stop_at="before b")) as it:
+        number = await it.asks()
+        await it.approves(number, CHLOE)
+        await it.world.reached.wait()
+        it.world.stop_at = ""
+        ended = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
+        assert await asyncio.to_thread(sql, database, ended, f"recovery-bot RUN-{number}") == [(True,)]
+        run = await it.becomes(number, RunState.SUCCEEDED)
+        assert run.epoch == 2
+        assert it.world.did == {"a": 1, "b": 1, "c": 1}
+        assert sql(database, "select * from run_lock") == []
+
+
 async def _nobody_works() -> bool:
     return not any(task.get_name() == "run" for task in asyncio.all_tasks())
