@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from bot import owed
@@ -24,10 +23,9 @@ from bot.ending import ended
 from bot.engine import Outcome
 from bot.errors import NeighbourError, NotFound, RecoveryError, StoreUnavailable, Unavailable
 from bot.owed import Effect
-from bot.recovery import owe, shown
+from bot.recovery import owe, shown, write_end
 from bot.rules import Case, Change, told
-from bot.run import OUTCOME, Run, RunRules, RunState, StepRow, StepState
-from bot.runcard import loss_line
+from bot.run import Run, RunRules, RunState, StepRow, StepState
 from bot.store import Store, TakenOver
 from bot.store.runs import Lease, Runs, lease
 from bot.timeline import Note
@@ -266,19 +264,23 @@ class Worker:
         return marked
 
     async def _wait(self, row: StepRow, why: str) -> NoReturn:
+        """For people outside, unless somebody has asked to stop meanwhile."""
         async with self._store.tx() as tx:
             case = await tx.case(self._run.incident)
             run = await Runs(tx).mine(self._run.number, self._epoch)
             run = replace(runs.with_step(run, replace(row, detail=why)), state=RunState.WAITING)
-            await Runs(tx).save(run)
-            note = Note("run_waits", f"{run.id} {run.action} waits for people: {why}", data={"run": run.id})
-            await tx.apply(Change(case, (note,), shown(case, run)))
+            if run.stop_by is not None:
+                await write_end(tx, case, runs.stop(run, run.stop_by, tx.now))
+            else:
+                await Runs(tx).save(run)
+                note = Note("run_waits", f"{run.id} {run.action} waits for people: {why}", data={"run": run.id})
+                await tx.apply(Change(case, (note,), shown(case, run)))
         raise Ended
 
     async def _failed(self, step: Step, row: StepRow, why: str) -> NoReturn:
         tidied = await self._tidy(step)
         await self._mark(row, StepState.FAILED, why)
-        parts = (f"“{step.title}” failed: {why.rstrip('.')}.", tidied, self._half_done(), step.by_hand)
+        parts = (f"“{step.title}” failed: {why.rstrip('.')}.", tidied, runs.half_done(self._run), step.by_hand)
         await self._end(RunState.FAILED, " ".join(filter(None, parts)))
 
     async def _tidy(self, step: Step) -> str:
@@ -296,16 +298,8 @@ class Worker:
 
     async def _unknown(self, step: Step, row: StepRow, why: str) -> NoReturn:
         await self._mark(row, StepState.UNKNOWN, why)
-        text = f"nobody can tell whether “{step.title}” happened ({why.rstrip('.')}). A human must look. {self._half_done()} {step.by_hand}"
-        await self._end(RunState.UNKNOWN, text.strip())
-
-    def _half_done(self) -> str:
-        done = [s.title for s in self._run.steps if s.state is StepState.DONE]
-        left = [s.title for s in self._run.steps if s.state is StepState.WAITING]
-        parts = [f"Done: {'; '.join(done)}." if done else "No step before it was done."]
-        if left:
-            parts.append(f"Not done: {'; '.join(left)}.")
-        return " ".join(parts)
+        text = f"nobody can tell whether “{step.title}” happened ({why.rstrip('.')}). A human must look."
+        await self._end(RunState.UNKNOWN, f"{text} {runs.half_done(self._run)} {step.by_hand}".strip())
 
     async def _verify(self) -> None:
         assert self._run.plan is not None  # noqa: S101  a bug, not an answer
@@ -348,24 +342,11 @@ class Worker:
                 return
 
     async def _end(self, state: RunState, outcome: str) -> NoReturn:
-        """The last write: the outcome, the locks, the timeline, the cards, and a fresh look at everything."""
         async with self._store.tx() as tx:
             case = await tx.case(self._run.incident)
             run = await Runs(tx).mine(self._run.number, self._epoch)
             run = runs.end(run, state, outcome, tx.now)
-            await Runs(tx).save(run)
-            await Runs(tx).unlock(run)
-            took = tx.now - run.started_at if run.started_at else timedelta(0)
-            text = f"{run.id} {run.action} {OUTCOME[state]} after {spoken(took)}: {outcome}"
-            look = owed.owe(case.incident, "assess", f"assess/{run.id}/{self._epoch}")
-            owes = (*shown(case, run), look) if case.incident.status.open else shown(case, run)
-            await tx.apply(
-                Change(
-                    case,
-                    (Note("run_ended", text, data={"run": run.id, "state": str(state), "loss": loss_line(run)}),),
-                    owes,
-                )
-            )
+            await write_end(tx, case, run)
         self._run = run
         raise Ended
 
