@@ -26,8 +26,8 @@ from bot.owed import Effect
 from bot.recovery import owe, shown, write_end
 from bot.rules import Case, Change, told
 from bot.run import Run, RunRules, RunState, StepRow, StepState
-from bot.store import Store, TakenOver
-from bot.store.runs import Lease, Runs, lease
+from bot.store import Store
+from bot.store.runs import Lease, Overtaken, Runs, lease
 from bot.timeline import Note
 
 log = logging.getLogger("bot.run")
@@ -64,8 +64,8 @@ class RunEffects:
                 async with self._store.tx() as tx:
                     epoch = await Runs(tx).take(number)
                 await self._work(Worker(self._store, run, epoch, held, self._tools, self._catalogue, self._rules), held)
-        except TakenOver as error:
-            log.warning("%s: the lease is gone", run.id)
+        except Overtaken as error:
+            log.warning("%s is not ours any more", run.id)
             # Another process has it, and with it this effect; or only the connection broke, and it is ours to take up again.
             async with self._store.tx() as tx:
                 if (await Runs(tx).run(number)).worked_on:
@@ -122,7 +122,7 @@ class Worker:
         self._changed = asyncio.Event()
 
     async def go(self) -> None:
-        """Bring the run to an end. Raises TakenOver, StoreUnavailable."""
+        """Bring the run to an end. Raises Overtaken, StoreUnavailable."""
         telling = asyncio.create_task(self._tell(), name=f"{self._run.id} progress")
         try:
             if self._run.state is RunState.UNDOING:
@@ -197,7 +197,7 @@ class Worker:
             await self._lease.check()
             try:
                 said = await step.do(self._report)
-            except (StoreUnavailable, TakenOver):
+            except (StoreUnavailable, Overtaken):
                 raise
             except WaitsForPerson as waits:
                 await self._wait(row, str(waits))
@@ -290,7 +290,7 @@ class Worker:
         await self._lease.check()
         try:
             return await step.tidy()
-        except (StoreUnavailable, TakenOver):
+        except (StoreUnavailable, Overtaken):
             raise
         except Exception as error:  # the step has failed, and its card has to say so whatever happens here
             log.exception("%s: what “%s” left was not taken away", self._run.id, step.title)
@@ -329,7 +329,7 @@ class Worker:
             await self._lease.check()
             try:
                 await undo(self._report)
-            except (StoreUnavailable, TakenOver):
+            except (StoreUnavailable, Overtaken):
                 raise
             except RecoveryError as error:
                 if isinstance(error, Unavailable) and attempt < TRIES:
