@@ -38,6 +38,8 @@ NOT_ASKED = "not asked yet"
 SWEEP_EVERY = 1.0
 STALE = timedelta(seconds=4)
 EFFECT_DEADLINE = 60.0
+OWN_DEADLINE = ("run", "run.plan", "observe")
+"""Kinds whose procedures say themselves how long each part may take; all else they call is bounded call by call."""
 GIVE_UP_AFTER = 8
 """Tries of one effect, when its neighbour meanwhile does everything else it is asked."""
 
@@ -62,11 +64,19 @@ Performer = Callable[[Effect, Case | None], Awaitable[Outcome]]
 class Engine:
     """One replica. `start` joins the others, `stop` leaves them; in between, lanes are looked at as they fall due."""
 
-    def __init__(self, store: Store, performers: Mapping[str, Performer], clock: Clock, name: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        performers: Mapping[str, Performer],
+        clock: Clock,
+        name: str,
+        deadline: float = EFFECT_DEADLINE,
+    ) -> None:
         self._store = store
         self._performers = performers
         self._clock = clock
         self._name = name
+        self._deadline = deadline
         self._replica = 0
         self._slots = {queue: asyncio.Semaphore(size) for queue, size in QUEUES.items()}
         self._looking: dict[str, asyncio.Task[None]] = {}
@@ -170,8 +180,7 @@ class Engine:
 
     async def _attempt(self, effect: Effect, case: Case | None) -> None:
         try:
-            # A run has deadlines of its own, step by step.
-            async with asyncio.timeout(None if effect.kind == "run" else EFFECT_DEADLINE):
+            async with asyncio.timeout(None if effect.kind in OWN_DEADLINE else self._deadline):
                 outcome = await self._performers[effect.kind](effect, case)
             if outcome.asked:
                 self._good(effect.kind)

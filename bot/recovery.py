@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import escalation, owed
@@ -16,12 +16,14 @@ from bot import run as runs
 from bot.action import Action, Observation, Procedure, Risk
 from bot.catalogue import Catalogue, spelled
 from bot.chat import ReplyTo
+from bot.clock import spoken
 from bot.desk import Answer, Desk, reply
 from bot.errors import NotAllowed, NotFound, NotNow
 from bot.incident import Person, Status
 from bot.owed import Owed
 from bot.rules import Case, Change
-from bot.run import Held, Run, RunRules, RunState
+from bot.run import OUTCOME, Held, Run, RunRules, RunState
+from bot.runcard import loss_line
 from bot.store import TakenOver, Tx
 from bot.store.runs import Runs
 from bot.timeline import Note
@@ -145,10 +147,19 @@ class Recovery:
                            lambda run, now: runs.reject(run, by, reason, now))  # fmt: skip
 
     async def stop(self, key: str, number: int, by: Person, to: ReplyTo) -> None:
-        """Stop after the step that is under way."""
-        await self._change(
-            key, number, by, to, "run_stop", "stop after this step", lambda run, _now: runs.stop(run, by)
-        )
+        """Stop after the step that is under way; a run that waits for people ends at once."""
+        await self._desk.access.must_respond(by)
+        async with self._desk.store.tx() as tx:
+            case, run = await self._locked(tx, number)
+            if not await tx.settle(key):
+                raise TakenOver
+            run = runs.stop(run, by, tx.now)
+            said = "stop at once" if run.state.ended else "stop after this step"
+            note = Note("run_stop", f"{run.id} {run.action}: {said}", by.id, by.name, {"run": run.id})
+            await self._save(tx, case, run, note)
+            if run.state.ended:
+                await write_end(tx, case, run)
+            await tx.owe(reply(key, Answer(to, "done", {"text": f"{run.id}: {said}."})))
 
     async def done(self, key: str, number: int, by: Person, to: ReplyTo) -> None:
         """People outside have done their part of a run that waits for them."""
@@ -252,6 +263,18 @@ def owe(run: Run, kind: str, *, name: str = "", due_at: datetime | None = None, 
     """Something owed for a run."""
     key = run.lane(f"{kind}/{name}" if name else kind)
     return Owed(kind, run.lane(kind), key, {"run": run.number}, due_at, standing, incident=run.incident)
+
+
+async def write_end(tx: Tx, case: Case, run: Run) -> None:
+    """The last write of a run that has ended: its locks, the timeline, the cards, and a fresh look at everything."""
+    await Runs(tx).save(run)
+    await Runs(tx).unlock(run)
+    took = tx.now - run.started_at if run.started_at else timedelta(0)
+    text = f"{run.id} {run.action} {OUTCOME[run.state]} after {spoken(took)}: {run.outcome}"
+    note = Note("run_ended", text, data={"run": run.id, "state": str(run.state), "loss": loss_line(run)})
+    look = owed.owe(case.incident, "assess", f"assess/{run.id}/{run.epoch}")
+    owes = (*shown(case, run), look) if case.incident.status.open else shown(case, run)
+    await tx.apply(Change(case, (note,), owes))
 
 
 def shown(case: Case, run: Run) -> tuple[Owed, ...]:

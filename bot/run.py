@@ -165,6 +165,11 @@ class Run:
         return f"{self.id}/{name}"
 
     @property
+    def worked_on(self) -> bool:
+        """A process of ours has to bring it on: it waits for nobody and has not ended."""
+        return self.state in (RunState.RUNNING, RunState.UNDOING)
+
+    @property
     def undoable(self) -> bool:
         """Something was begun, and no point of no return was."""
         touched = [step for step in self.steps if step.touched]
@@ -280,11 +285,29 @@ def expire(run: Run, now: datetime) -> Run | None:
     return None
 
 
-def stop(run: Run, by: Person) -> Run:
-    """Ask to stop after the step that is under way."""
+def stop(run: Run, by: Person, now: datetime) -> Run:
+    """Ask to stop after the step that is under way. One that waits for people may never end, so the run ends here."""
     if run.state not in (RunState.RUNNING, RunState.WAITING):
         raise NotNow(f"{run.id} is not running; there is nothing to stop.")
-    return replace(run, stop_by=run.stop_by or by)
+    run = replace(run, stop_by=run.stop_by or by)
+    if run.state is RunState.RUNNING:
+        return run
+    step = next(s for s in run.steps if s.state is StepState.BEGUN)
+    open_ = replace(step, state=StepState.UNKNOWN, detail="nobody said whether it happened", ended_at=now)
+    return end(with_step(run, open_), RunState.STOPPED, (
+        f"stopped by {by.name}. Nobody said whether “{step.title}” happened, and who was asked may still do it."
+        f" {half_done(run)}"
+    ), now)  # fmt: skip
+
+
+def half_done(run: Run) -> str:
+    """Which steps were done and which were not begun."""
+    done = [s.title for s in run.steps if s.state is StepState.DONE]
+    left = [s.title for s in run.steps if s.state is StepState.WAITING]
+    parts = [f"Done: {'; '.join(done)}." if done else "No step before it was done."]
+    if left:
+        parts.append(f"Not done: {'; '.join(left)}.")
+    return " ".join(parts)
 
 
 def undo(run: Run, by: Person) -> Run:

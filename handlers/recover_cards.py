@@ -207,7 +207,8 @@ def _progress_buttons(run: Run) -> list[Block]:
     number = str(run.number)
     if run.state in (RunState.RUNNING, RunState.WAITING):
         done = [button("It is done", "recover_done", number, "primary")] if run.state is RunState.WAITING else []
-        stop = [] if run.stop_by else [button("Stop after this step", "recover_stop", number, "danger")]
+        label = "Stop" if run.state is RunState.WAITING else "Stop after this step"
+        stop = [] if run.stop_by else [button(label, "recover_stop", number, "danger")]
         return done + stop
     if run.state.ended and run.state is not RunState.UNDONE and run.undoable:
         ask = ("Undo?", f"Everything that {run.id} began is undone, last first.", "Undo")

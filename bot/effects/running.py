@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from bot import owed
@@ -24,12 +23,11 @@ from bot.ending import ended
 from bot.engine import Outcome
 from bot.errors import NeighbourError, NotFound, RecoveryError, StoreUnavailable, Unavailable
 from bot.owed import Effect
-from bot.recovery import owe, shown
+from bot.recovery import owe, shown, write_end
 from bot.rules import Case, Change, told
-from bot.run import OUTCOME, Run, RunRules, RunState, StepRow, StepState
-from bot.runcard import loss_line
-from bot.store import Store, TakenOver
-from bot.store.runs import Lease, Runs, lease
+from bot.run import Run, RunRules, RunState, StepRow, StepState
+from bot.store import Store
+from bot.store.runs import Lease, Overtaken, Runs, lease
 from bot.timeline import Note
 
 log = logging.getLogger("bot.run")
@@ -55,19 +53,23 @@ class RunEffects:
         self._rules = rules
 
     async def run(self, effect: Effect, _case: Case | None) -> Outcome:
-        """Take a run up where it stands, and bring it to an end."""
+        """Take a run up where it stands, and bring it to an end. Raises Unavailable when it has to be taken up again."""
         number = int(effect.args["run"])
         async with self._store.tx() as tx:
             run = await Runs(tx).run(number)
-        if run.state not in (RunState.RUNNING, RunState.UNDOING):
+        if not run.worked_on:
             return Outcome(asked=False)
         try:
             async with lease(self._store, run.id) as held:
                 async with self._store.tx() as tx:
                     epoch = await Runs(tx).take(number)
                 await self._work(Worker(self._store, run, epoch, held, self._tools, self._catalogue, self._rules), held)
-        except TakenOver:
-            log.warning("%s was taken over by another process", run.id)
+        except Overtaken as error:
+            log.warning("%s is not ours any more", run.id)
+            # Another process has it, and with it this effect; or only the connection broke, and it is ours to take up again.
+            async with self._store.tx() as tx:
+                if (await Runs(tx).run(number)).worked_on:
+                    raise Unavailable(f"{run.id} lost its lease; it is taken up again") from error
         except (StoreUnavailable, Unavailable):
             raise
         # Whatever cannot go on (a bug, an action that this version does not know) must not hold its locks for ever.
@@ -120,7 +122,7 @@ class Worker:
         self._changed = asyncio.Event()
 
     async def go(self) -> None:
-        """Bring the run to an end. Raises TakenOver, StoreUnavailable."""
+        """Bring the run to an end. Raises Overtaken, StoreUnavailable."""
         telling = asyncio.create_task(self._tell(), name=f"{self._run.id} progress")
         try:
             if self._run.state is RunState.UNDOING:
@@ -195,7 +197,7 @@ class Worker:
             await self._lease.check()
             try:
                 said = await step.do(self._report)
-            except (StoreUnavailable, TakenOver):
+            except (StoreUnavailable, Overtaken):
                 raise
             except WaitsForPerson as waits:
                 await self._wait(row, str(waits))
@@ -262,19 +264,23 @@ class Worker:
         return marked
 
     async def _wait(self, row: StepRow, why: str) -> NoReturn:
+        """For people outside, unless somebody has asked to stop meanwhile."""
         async with self._store.tx() as tx:
             case = await tx.case(self._run.incident)
             run = await Runs(tx).mine(self._run.number, self._epoch)
             run = replace(runs.with_step(run, replace(row, detail=why)), state=RunState.WAITING)
-            await Runs(tx).save(run)
-            note = Note("run_waits", f"{run.id} {run.action} waits for people: {why}", data={"run": run.id})
-            await tx.apply(Change(case, (note,), shown(case, run)))
+            if run.stop_by is not None:
+                await write_end(tx, case, runs.stop(run, run.stop_by, tx.now))
+            else:
+                await Runs(tx).save(run)
+                note = Note("run_waits", f"{run.id} {run.action} waits for people: {why}", data={"run": run.id})
+                await tx.apply(Change(case, (note,), shown(case, run)))
         raise Ended
 
     async def _failed(self, step: Step, row: StepRow, why: str) -> NoReturn:
         tidied = await self._tidy(step)
         await self._mark(row, StepState.FAILED, why)
-        parts = (f"“{step.title}” failed: {why.rstrip('.')}.", tidied, self._half_done(), step.by_hand)
+        parts = (f"“{step.title}” failed: {why.rstrip('.')}.", tidied, runs.half_done(self._run), step.by_hand)
         await self._end(RunState.FAILED, " ".join(filter(None, parts)))
 
     async def _tidy(self, step: Step) -> str:
@@ -284,7 +290,7 @@ class Worker:
         await self._lease.check()
         try:
             return await step.tidy()
-        except (StoreUnavailable, TakenOver):
+        except (StoreUnavailable, Overtaken):
             raise
         except Exception as error:  # the step has failed, and its card has to say so whatever happens here
             log.exception("%s: what “%s” left was not taken away", self._run.id, step.title)
@@ -292,16 +298,8 @@ class Worker:
 
     async def _unknown(self, step: Step, row: StepRow, why: str) -> NoReturn:
         await self._mark(row, StepState.UNKNOWN, why)
-        text = f"nobody can tell whether “{step.title}” happened ({why.rstrip('.')}). A human must look. {self._half_done()} {step.by_hand}"
-        await self._end(RunState.UNKNOWN, text.strip())
-
-    def _half_done(self) -> str:
-        done = [s.title for s in self._run.steps if s.state is StepState.DONE]
-        left = [s.title for s in self._run.steps if s.state is StepState.WAITING]
-        parts = [f"Done: {'; '.join(done)}." if done else "No step before it was done."]
-        if left:
-            parts.append(f"Not done: {'; '.join(left)}.")
-        return " ".join(parts)
+        text = f"nobody can tell whether “{step.title}” happened ({why.rstrip('.')}). A human must look."
+        await self._end(RunState.UNKNOWN, f"{text} {runs.half_done(self._run)} {step.by_hand}".strip())
 
     async def _verify(self) -> None:
         assert self._run.plan is not None  # noqa: S101  a bug, not an answer
@@ -331,7 +329,7 @@ class Worker:
             await self._lease.check()
             try:
                 await undo(self._report)
-            except (StoreUnavailable, TakenOver):
+            except (StoreUnavailable, Overtaken):
                 raise
             except RecoveryError as error:
                 if isinstance(error, Unavailable) and attempt < TRIES:
@@ -344,24 +342,11 @@ class Worker:
                 return
 
     async def _end(self, state: RunState, outcome: str) -> NoReturn:
-        """The last write: the outcome, the locks, the timeline, the cards, and a fresh look at everything."""
         async with self._store.tx() as tx:
             case = await tx.case(self._run.incident)
             run = await Runs(tx).mine(self._run.number, self._epoch)
             run = runs.end(run, state, outcome, tx.now)
-            await Runs(tx).save(run)
-            await Runs(tx).unlock(run)
-            took = tx.now - run.started_at if run.started_at else timedelta(0)
-            text = f"{run.id} {run.action} {OUTCOME[state]} after {spoken(took)}: {outcome}"
-            look = owed.owe(case.incident, "assess", f"assess/{run.id}/{self._epoch}")
-            owes = (*shown(case, run), look) if case.incident.status.open else shown(case, run)
-            await tx.apply(
-                Change(
-                    case,
-                    (Note("run_ended", text, data={"run": run.id, "state": str(state), "loss": loss_line(run)}),),
-                    owes,
-                )
-            )
+            await write_end(tx, case, run)
         self._run = run
         raise Ended
 

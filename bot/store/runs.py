@@ -15,8 +15,15 @@ from bot.action import Risk
 from bot.errors import NotFound, StoreUnavailable, Unavailable
 from bot.failures import why
 from bot.run import Held, Run, RunState, Shown, StepRow, StepState, Vote
-from bot.store import Store, TakenOver, Tx
+from bot.store import Store, Tx
 from bot.store.rows import Row, person_json, person_of
+
+
+class Overtaken(Exception):
+    """A run is not this process's any more: another one has taken it up, or its lease is gone.
+
+    Not TakenOver, which ends a transaction in silence: who works on the run has to learn of it and stop.
+    """
 
 
 class Runs:
@@ -78,9 +85,9 @@ class Runs:
         return int((await self._tx.row("take_run", number=number))["epoch"])
 
     async def mine(self, number: int, epoch: int) -> Run:
-        """The run, locked. Raises TakenOver when another process has taken it up since."""
+        """The run, locked. Raises Overtaken when another process has taken it up since."""
         if int((await self._tx.row("run_epoch", number=number))["epoch"]) != epoch:
-            raise TakenOver
+            raise Overtaken
         return await self.run(number)
 
     async def lock(self, run: Run) -> Held | None:
@@ -119,17 +126,17 @@ class Lease:
         self._conn = conn
 
     async def watch(self) -> None:
-        """Returns never; raises TakenOver once the lease is gone."""
+        """Returns never; raises Overtaken once the lease is gone."""
         while True:
             await self.check()
             await asyncio.sleep(BEAT)
 
     async def check(self) -> None:
-        """Raises TakenOver when the connection, and with it the lease, is gone: do nothing any more."""
+        """Raises Overtaken when the connection, and with it the lease, is gone: do nothing any more."""
         try:
             await self._conn.execute("select 1")
         except psycopg.OperationalError as error:
-            raise TakenOver from error
+            raise Overtaken from error
 
 
 @asynccontextmanager

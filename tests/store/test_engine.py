@@ -162,6 +162,30 @@ async def test_a_bug_stops_neither_lane_nor_neighbours(database: str, caplog: py
     assert "went wrong" in caplog.text
 
 
+async def test_what_has_a_deadline_of_its_own_has_no_other(database: str) -> None:
+    """A call that hangs is cut off and tried again; a run, a plan and a look, begun before it, take what they allow themselves."""
+    own = {"run", "run.plan", "observe"}
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    async def act(effect: Effect) -> None:
+        begun.append(effect.kind)
+        await go_on.wait()
+
+    async with opened(database, wall_clock) as store:
+        replica = Engine(store, performing(act), wall_clock, "one", deadline=0.2)
+        await replica.start()
+        for kind in own:
+            await owe(store, kind, kind, kind)
+        await eventually(lambda: set(begun) == own)
+        await owe(store, "say", "say", "say")
+        await eventually(lambda: row(database, "say")["error"] == "no answer in time")
+        go_on.set()
+        await eventually(lambda: states(database) == {"done": 4})
+        await replica.stop()
+    assert {kind for kind in own if begun.count(kind) == 1} == own
+
+
 async def test_an_unknown_kind_is_a_bug_not_a_crash(database: str) -> None:
     """A row of a newer version, which nobody here can do, is tried again and hurts nobody."""
     done: list[str] = []

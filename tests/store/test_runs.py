@@ -255,19 +255,6 @@ async def test_a_closed_incident_starts_nothing(database: str) -> None:
             await it.approves(number, CHLOE)
 
 
-async def test_stop_ends_it_after_the_step(database: str) -> None:
-    """The step under way ends, no other begins, and what was begun can be undone."""
-    async with stage(database, World(stop_at="before b")) as it:
-        number = await it.asks()
-        await it.approves(number, CHLOE)
-        await it.world.reached.wait()
-        await it.says("stop", number, ANA)
-        it.world.go_on.set()
-        run = await it.becomes(number, RunState.STOPPED)
-        assert it.world.did == {"a": 1, "b": 1}
-        assert run.undoable
-
-
 async def test_undo_goes_back_last_first(database: str) -> None:
     """Everything that was begun is put back, and the run is undone."""
     async with stage(database) as it:

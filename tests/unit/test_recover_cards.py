@@ -157,6 +157,12 @@ def test_progress_offers_what_is_possible_now(state: RunState, steps_: tuple[Ste
     assert buttons(draw(card(run("", 1, state, *steps_), progress=True))) == ids
 
 
+def test_stop_says_when_it_stops() -> None:
+    """After the step that is under way; at once while the run waits for people."""
+    for state, label in ((RunState.RUNNING, "Stop after this step"), (RunState.WAITING, "Stop")):
+        assert label in labels(draw(card(run("", 1, state, StepState.BEGUN), progress=True)))
+
+
 def test_past_a_point_of_no_return_there_is_no_undo() -> None:
     """The second step cannot be undone: once begun, Undo is not offered."""
     assert not buttons(draw(card(run("", 2, RunState.FAILED, StepState.DONE, StepState.FAILED), progress=True)))
