@@ -24,6 +24,7 @@ from bot.incident import Impact
 from bot.owed import NEVER, Effect, Owed, parked, queue_of, wake_ladder
 from bot.rules import Case, Change
 from bot.store import rows
+from bot.store.conninfo import noticing
 from bot.store.migrate import migrate
 from bot.store.sql import load_queries
 from bot.timeline import Entry, Note, link
@@ -55,12 +56,12 @@ class Store:
 
     def __init__(self, conninfo: str, clock: Clock, redact: Callable[[str], str] = str, max_size: int = 12) -> None:
         self._queries = load_queries()
-        self.conninfo = conninfo
+        self.conninfo = noticing(conninfo)
         self.redact = redact
         self._clock = clock
         self.on_commit: Callable[[Lanes], None] = lambda _lanes: None
         self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            conninfo,
+            self.conninfo,
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "application_name": "recovery-bot", "options": "-c timezone=UTC"},
             min_size=2,
