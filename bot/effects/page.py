@@ -15,7 +15,7 @@ from bot.estate import Estate
 from bot.hearing import Hearing
 from bot.incident import Incident, Page
 from bot.owed import Effect
-from bot.pager import Pager
+from bot.pager import Call, Pager
 from bot.roster import Roster
 from bot.rules import Case, Change, Rules, told
 from bot.store import Store, Tx
@@ -66,16 +66,25 @@ class PageEffects:
                 return Outcome(
                     {"skipped": "acknowledged"}, self._told("not_paged", "Not paged late: it was acknowledged already")
                 )
-        page = await self._ensure(incident, 1, look_first=effect.repeated)
+        else:
+            page = await self._ensure(incident, effect, look_first=effect.repeated)
         return Outcome({"page": page.id}, self._paged(page))
 
-    async def _ensure(self, incident: Incident, level: int, *, look_first: bool) -> Page:
-        since, page = self._since(incident), None
-        if look_first:
-            page = await self._pager.find(incident.page_key, since)
-        return page or await self._pager.open(
-            incident.page_key, since, self._title(incident), self._details(incident), self._targets(level)
+    async def _ensure(self, incident: Incident, effect: Effect, *, look_first: bool) -> Page:
+        call = Call(
+            incident.page_key,
+            self._since(incident),
+            self._title(incident),
+            self._details(incident),
+            self._message(incident, effect),
+            self._targets(int(effect.args["level"])),
         )
+        return await self._pager.open(call, look_first=look_first)
+
+    @staticmethod
+    def _message(incident: Incident, effect: Effect) -> str:
+        """What people read who are added to a page. By it PagerDuty is asked whether they were: it must not change."""
+        return f"{incident.id} rung {effect.args['level']} (round {incident.round}): {effect.args['why']}"
 
     @staticmethod
     def _since(incident: Incident) -> datetime:
@@ -123,13 +132,11 @@ class PageEffects:
         if not targets:
             return Outcome({"skipped": "no targets"}, self._told("not_paged", f"Rung {level} has nobody in PagerDuty"))
         if incident.page is None:
-            page = await self._ensure(incident, level, look_first=True)
+            page = await self._ensure(incident, effect, look_first=True)
             how = "page"
         else:
             page = incident.page
-            how = await self._pager.add(
-                page, f"{incident.id} rung {level} (round {incident.round}): {effect.args['why']}", targets
-            )
+            how = await self._pager.add(page, self._message(incident, effect), targets)
 
         async def settle(fresh: Case, tx: Tx) -> Change:
             change = await self._paged(page)(fresh, tx) or Change(fresh)
