@@ -274,13 +274,13 @@ class Tx:
         return None if row is None else rows.effect_of(row)
 
     async def finish(
-        self, effect: Effect, holder: int, result: Mapping[str, Any] | None = None, again_at: datetime | None = None
-    ) -> bool:
-        """It is done. False when it was not this replica's any more: then roll back."""
-        forget = effect.kind.startswith("intake")
+        self, effect: Effect, holder: int, result: Mapping[str, Any] | None = None, again_at: datetime | None = None,
+        *, dropped: bool = False,
+    ) -> bool:  # fmt: skip
+        """It is done, or `dropped`: not tried, not wanted now. False when it was not this replica's any more: then roll back."""
         row = await self.one(
             "finish", id=effect.id, holder=holder, result=Jsonb(dict(result)) if result else None, again_at=again_at,
-            now=self.now, forget=forget,
+            now=self.now, forget=effect.kind.startswith("intake"), dropped=dropped,
         )  # fmt: skip
         if row is not None and row["state"] == "waiting":
             await self.wake(effect.lane, effect.kind, row["due_at"])
