@@ -24,6 +24,7 @@ from bot.incident import parse_number
 from bot.rules import rules_of
 from bot.settings import Settings, read
 from bot.store import Store
+from bot.store.conninfo import noticing
 from bot.store.embedded import EmbeddedPostgres, default_data_dir
 from bot.store.embedded_home import running
 from bot.timeline import verify
@@ -54,7 +55,7 @@ def check(say: Say) -> int:
         say(f"Store: embedded PostgreSQL in {settings.data_dir}")
         return 0
     try:
-        with psycopg.connect(settings.database_url, connect_timeout=5):
+        with psycopg.connect(noticing(settings.database_url)):
             say("Store: answers")
     except psycopg.Error as error:
         say(f"Store: does not answer ({why(error)}). The bot would wait for it and serve nothing until then.")

@@ -56,6 +56,7 @@ class Outcome:
     settle: Settle | None = None
     again_at: datetime | None = None
     asked: bool = True  # False: no neighbour was asked, so nothing was learnt about one
+    dropped: bool = False  # True: not wanted now; nothing was done, and it may be owed again
 
 
 Performer = Callable[[Effect, Case | None], Awaitable[Outcome]]
@@ -214,7 +215,7 @@ class Engine:
             change = None
             if effect.incident is not None and outcome.settle is not None:
                 change = await outcome.settle(await tx.case(effect.incident), tx)
-            ours = await tx.finish(effect, self._replica, outcome.result, outcome.again_at)
+            ours = await tx.finish(effect, self._replica, outcome.result, outcome.again_at, dropped=outcome.dropped)
             if not ours and outcome.settle is not None:
                 # Taken over or settled elsewhere: what was decided here must not be written.
                 raise TakenOver

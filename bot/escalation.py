@@ -9,9 +9,12 @@ from bot import ladder as ladders
 from bot import owed
 from bot.clock import spoken
 from bot.errors import NotNow
-from bot.incident import Ack, Person, Severity
+from bot.incident import Ack, Incident, Person, Severity
 from bot.rules import Case, Change, Rules
 from bot.timeline import Note
+
+CALLS = ("page.open", "page.add", "page.proof", "tell.rung", "tell")
+"""Effects that call people: withdrawn when nobody is to be called any more."""
 
 
 def called(case: Case, level: int, rules: Rules, now: datetime) -> Change:
@@ -22,26 +25,49 @@ def called(case: Case, level: int, rules: Rules, now: datetime) -> Change:
     late = spoken(rules.pace.told(rung.late_by)) if rung.late_by is not None else ""
     why = rung.reason or rule.why
     mark = f"{incident.round}/{level}"
-    page = "page.open" if level == 1 else "page.add"
     text = f"Rung {level}: {rule.title} is called ({why})" + (f", late by {late}" if late else "")
     return Change(
         case,
         (Note("rung", text, data={"level": level, "late_by": late, "reason": why}),),
         (
-            owed.owe(incident, page, f"page/{mark}", lane="page", args={"level": level, "why": why}),
-            owed.owe(
-                incident,
-                "page.proof",
-                f"proof/{mark}",
-                args={"level": level},
-                lane=f"proof/{mark}",
-                due_at=now + rules.proof_within,
-            ),
+            _page(incident, level, why),
+            _proof(incident, level, now + rules.proof_within),
             owed.owe(incident, "room.invite", f"room.invite/{mark}", args={"level": level}),
             owed.say(incident, "rung", f"rung/{mark}", level=level, title=rule.title, why=why, late_by=late),
             owed.board(incident),
         ),
     )
+
+
+def _page(incident: Incident, level: int, why: str) -> owed.Owed:
+    kind, name = "page.open" if level == 1 else "page.add", f"page/{incident.round}/{level}"
+    return owed.owe(incident, kind, name, lane="page", args={"level": level, "why": why})
+
+
+def _proof(incident: Incident, level: int, due_at: datetime) -> owed.Owed:
+    name = f"proof/{incident.round}/{level}"
+    return owed.owe(incident, "page.proof", name, args={"level": level}, lane=name, due_at=due_at)
+
+
+def _second_way(incident: Incident, level: int) -> owed.Owed:
+    name = f"tell/{incident.round}/{level}"
+    return owed.owe(incident, "tell.rung", name, lane=name, args={"level": level})
+
+
+def go_on(case: Case, rules: Rules, now: datetime) -> Change:
+    """The ladder after a stop. What its rungs owed and was withdrawn is owed again; what was done has its key already."""
+    incident, climbing = case.incident, ladders.restart(case.ladder, now)
+    again: list[owed.Owed] = []
+    for rung in climbing.rungs:
+        if rung.state != "fired":
+            continue
+        again.append(_page(incident, rung.level, rung.reason or rules.rung(rung.level).why))
+        mark = f"{incident.round}/{rung.level}"
+        if mark not in incident.proofs:
+            again.append(_proof(incident, rung.level, now + rules.proof_within))
+        elif incident.proofs[mark] is None:
+            again.append(_second_way(incident, rung.level))
+    return Change(Case(incident, climbing), owed=tuple(again))
 
 
 def begin_ladder(case: Case, rules: Rules, now: datetime) -> Change:
@@ -153,7 +179,7 @@ def acknowledge(case: Case, ack: Ack, rules: Rules, now: datetime) -> Change:
         owed.board(incident),
         owed.announce(incident),
     ]
-    if ack.via == "slack" and incident.severity.pages:
+    if ack.via == "slack" and case.ladder.now_at is not None:
         out.append(owed.owe(incident, "page.ack", f"page.ack/{mark}", lane="page", args={"by": ack.who.name}))
     change = Change(acked, tuple(notes), tuple(o for o in out if o.kind != "announce" or not incident.private))
     rung = acked.ladder.now_at
@@ -185,7 +211,7 @@ def unproven(case: Case, level: int, why: str, rules: Rules) -> Change:
     """No proof in time: the room is told and the second way out is used, once for each rung."""
     incident = case.incident
     mark = f"{incident.round}/{level}"
-    if mark in incident.proofs or not incident.status.climbs:
+    if mark in incident.proofs or not incident.calls:
         return Change(case)
     waited = spoken(rules.pace.told(rules.proof_within))
     text = f"No proof of page for rung {level} within {waited} ({why}): direct messages and phone numbers are used"
@@ -194,14 +220,14 @@ def unproven(case: Case, level: int, why: str, rules: Rules) -> Change:
         (Note("page_unproven", text, data={"level": level, "why": why}),),
         (
             owed.say(incident, "no_proof", f"no_proof/{mark}", level=level, why=why, waited=waited),
-            owed.owe(incident, "tell.rung", f"tell/{mark}", lane=f"tell/{mark}", args={"level": level}),
+            _second_way(incident, level),
             owed.board(incident),
         ),
     )
 
 
 def change_severity(case: Case, severity: Severity, by: Person, reason: str, rules: Rules, now: datetime) -> Change:
-    """P3 has no ladder, so lowering to it stops the climb; raising from it begins one."""
+    """P3 has no ladder, so lowering to it stops the climb and withdraws the calls; raising from it begins one, or goes on."""
     incident = case.incident
     if not incident.status.open:
         raise NotNow(f"{incident.id} is {incident.status}; reopen it first.")
@@ -228,10 +254,10 @@ def change_severity(case: Case, severity: Severity, by: Person, reason: str, rul
         ),
     )
     if not severity.pages:
-        return change.then(Change(Case(changed.incident, ladders.stop(case.ladder, now))))
+        return change.then(Change(Case(changed.incident, ladders.stop(case.ladder, now)), dropped=CALLS))
     if not incident.severity.pages and incident.status.climbs:
         if case.ladder.rungs:
-            return change.then(Change(Case(changed.incident, ladders.restart(case.ladder, now))))
+            return change.then(go_on(change.case, rules, now))
         return change.then(begin_ladder(change.case, rules, now))
     if incident.severity.ack_holds and not severity.ack_holds and case.hold and case.hold.why == "acknowledged":
         return change.then(Change(Case(changed.incident, ladders.unpause(case.ladder, now))))

@@ -160,6 +160,11 @@ class Incident:
         return f"INC-{self.number}"
 
     @property
+    def calls(self) -> bool:
+        """Whether people are called for it: its severity has a ladder, and its status climbs."""
+        return self.severity.pages and self.status.climbs
+
+    @property
     def page(self) -> Page | None:
         return self.pages.get(self.round)
 

@@ -11,7 +11,7 @@ from bot import notices, owed
 from bot.clock import spoken
 from bot.declaring import responders
 from bot.errors import NotNow
-from bot.escalation import begin_ladder
+from bot.escalation import CALLS, begin_ladder, go_on
 from bot.incident import Impact, Incident, Person, Role, Status, room_name
 from bot.rules import Case, Change, Rules
 from bot.timeline import Note
@@ -30,21 +30,17 @@ def shown(case: Case) -> tuple[owed.Owed, ...]:
 
 
 def set_status(case: Case, status: Status, by: Person, why: str, rules: Rules, now: datetime) -> Change:
-    """Move between investigating, identified and monitoring; monitoring stops the ladder, going back restarts it.
+    """Move between investigating, identified and monitoring.
 
-    An incident that was raised to a severity with a ladder while it was monitoring gets its ladder when it goes back.
+    Monitoring stops the ladder and withdraws what is owed of calling people; going back goes on with both. An incident
+    that was raised to a severity with a ladder while it was monitoring gets its ladder when it goes back.
     """
     incident = case.incident
     if not incident.status.open:
         raise NotNow(f"{incident.id} is {incident.status}. Use `reopen <reason>` to go on with it.")
     if status is incident.status:
         raise NotNow(f"{incident.id} is {status} already.")
-    climbing = case.ladder
-    if not status.climbs:
-        climbing = ladders.stop(climbing, now)
-    elif incident.severity.pages:
-        climbing = ladders.restart(climbing, now)
-    changed = Case(replace(incident, status=status), climbing)
+    changed = Case(replace(incident, status=status), case.ladder if status.climbs else ladders.stop(case.ladder, now))
     text = f"Status {incident.status} → {status}" + (f": {why}" if why else "")
     change = Change(
         changed,
@@ -53,9 +49,10 @@ def set_status(case: Case, status: Status, by: Person, why: str, rules: Rules, n
             owed.say(incident, "status", f"status/{stamp(now)}", who=by.id, old=incident.status, new=status, why=why),
             *shown(changed),
         ),
+        () if status.climbs else CALLS,
     )
-    if status.climbs and incident.severity.pages and not case.ladder.rungs:
-        return change.then(begin_ladder(changed, rules, now))
+    if changed.incident.calls and not incident.calls:
+        return change.then((go_on if case.ladder.rungs else begin_ladder)(changed, rules, now))
     return change
 
 
@@ -174,7 +171,7 @@ def resolve(case: Case, by: Person, why: str, rules: Rules, now: datetime) -> Ch
         owed.owe(incident, "report.post", f"report/{incident.round}"),
         *shown(changed),
     ]
-    if incident.severity.pages:
+    if case.ladder.now_at is not None:
         out.append(
             owed.owe(
                 incident, "page.resolve", f"page.resolve/{stamp(now)}", lane="page", args={"round": incident.round}
@@ -193,7 +190,7 @@ def resolve(case: Case, by: Person, why: str, rules: Rules, now: datetime) -> Ch
         changed,
         (Note("resolved", text, by.id or "pagerduty", by.name),),
         tuple(out),
-        ("page.open", "page.add", "page.ack", "page.proof", "tell.rung", "tell"),
+        (*CALLS, "page.ack"),
     )
 
 

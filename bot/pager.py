@@ -32,13 +32,26 @@ class Heard:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Call:
+    """A page to be opened. `targets` are escalation policies or users; whoever is added to it reads `message`."""
+
+    key: str
+    since: datetime
+    title: str
+    details: str
+    message: str
+    targets: Sequence[str]
+
+
 class Pager(Protocol):
     async def find(self, key: str, since: datetime) -> Page | None:
         """The page with that incident key that was opened after `since`; an older one is another installation's."""
 
-    async def open(self, key: str, since: datetime, title: str, details: str, targets: Sequence[str]) -> Page:
-        """Page with high urgency; the key makes a repetition harmless. `targets` are escalation policies or users.
+    async def open(self, call: Call, *, look_first: bool) -> Page:
+        """Page with high urgency; the key makes a repetition harmless. `look_first`: it may have been opened before.
 
+        Whomever a page that was found does not reach yet is added to it, so that a try that broke off is completed.
         An open page of before `since` under the same key is not ours, so it never stands in for the one asked for.
         """
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from bot.errors import Refused, Unavailable
 from bot.failures import why
 from bot.incident import Page
-from bot.pager import Contact, Heard
+from bot.pager import Call, Contact, Heard
 
 with warnings.catch_warnings():
     # It says at every import that it is retired; we know, and keep it behind this file.
@@ -79,50 +79,67 @@ class PagerDuty:
         return await loop.run_in_executor(self._threads, call)
 
     async def find(self, key: str, since: datetime) -> Page | None:
+        found = await self._find(key, since)
+        return None if found is None else _page(found)
+
+    async def _find(self, key: str, since: datetime) -> Json | None:
         for name in (key, _second_key(key, since)):
             params = {"incident_key": name, "since": _iso(since), "until": _iso(since + LONGEST), "limit": 100}
-            ours = [
+            ours: list[Json] = [
                 i for i in (await self._call("GET", "/incidents", params))["incidents"] if _at(i["created_at"]) >= since
             ]
             if ours:
-                return _page(max(ours, key=lambda i: str(i["created_at"])))
+                return max(ours, key=lambda i: str(i["created_at"]))
         return None
 
-    async def open(self, key: str, since: datetime, title: str, details: str, targets: Sequence[str]) -> Page:
-        kinds = {target: await self._kind(target) for target in targets}
+    async def open(self, call: Call, *, look_first: bool) -> Page:
+        incident = await self._find(call.key, call.since) if look_first else None
+        if incident is None:
+            incident = await self._open(await self._wanted(call), call)
+        reached = _reached(incident)
+        further = [target for target in call.targets if target not in reached]
+        if further and incident["status"] != "resolved":
+            try:
+                await self.add(_page(incident), call.message, further)
+            except Unavailable as error:
+                # Whatever became of this, the page itself has left: the next try must look first.
+                raise Unavailable(str(error), error.retry_after) from error
+        return _page(incident)
+
+    async def _wanted(self, call: Call) -> dict[str, Any]:
+        """A new incident for the first policy, or for all users where there is none."""
+        kinds = {target: await self._kind(target) for target in call.targets}
         policies = [t for t, kind in kinds.items() if kind == "escalation_policy"]
         users = [t for t, kind in kinds.items() if kind == "user"]
         incident: dict[str, Any] = {
             "type": "incident",
-            "title": title[:1024],
+            "title": call.title[:1024],
             "service": {"id": self._service, "type": "service_reference"},
             "urgency": "high",
-            "body": {"type": "incident_body", "details": details},
+            "body": {"type": "incident_body", "details": call.details},
         }
         if policies:
             incident["escalation_policy"] = {"id": policies[0], "type": "escalation_policy_reference"}
         elif users:
             incident["assignments"] = [{"assignee": {"id": user, "type": "user_reference"}} for user in users]
-        page = await self._open(incident, key, since)
-        further = [*policies[1:], *(users if policies else [])]
-        if further:
-            await self.add(page, f"{key}: {title}"[:200], further)
-        return page
+        return incident
 
-    async def _open(self, incident: dict[str, Any], key: str, since: datetime) -> Page:
+    async def _open(self, incident: dict[str, Any], call: Call) -> Json:
         """Under the key; under a second one when an incident of before `since` holds the first."""
-        for name in (key, _second_key(key, since)):
+        for name in (call.key, _second_key(call.key, call.since)):
             try:
                 made = await self._call("POST", "/incidents", body={"incident": {**incident, "incident_key": name}})
             except Refused as refusal:
                 if refusal.code != str(EXISTS):
                     raise
-                existing = await self.find(key, since)
+                existing = await self._find(call.key, call.since)
                 if existing is not None:
                     return existing
             else:
-                return _page(made["incident"])
-        raise Refused(f"PagerDuty has open incidents with the key {key} that are not ours; resolve them there", "key")
+                return dict(made["incident"])
+        raise Refused(
+            f"PagerDuty has open incidents with the key {call.key} that are not ours; resolve them there", "key"
+        )
 
     async def add(self, page: Page, message: str, targets: Sequence[str]) -> str:
         incident = (await self._call("GET", f"/incidents/{page.id}", {"include[]": "responder_requests"}))["incident"]
@@ -275,6 +292,12 @@ def _contact(user: Json) -> Contact:
 
 def _second_key(key: str, since: datetime) -> str:
     return f"{key} {since:%Y-%m-%dT%H:%MZ}"
+
+
+def _reached(incident: Json) -> set[str]:
+    """The policy and the users that an incident is assigned to."""
+    policy = incident.get("escalation_policy") or {}
+    return {str(policy.get("id")), *(str(a["assignee"]["id"]) for a in incident.get("assignments") or [])}
 
 
 def _page(incident: Json) -> Page:

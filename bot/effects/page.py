@@ -15,7 +15,7 @@ from bot.estate import Estate
 from bot.hearing import Hearing
 from bot.incident import Incident, Page
 from bot.owed import Effect
-from bot.pager import Pager
+from bot.pager import Call, Pager
 from bot.roster import Roster
 from bot.rules import Case, Change, Rules, told
 from bot.store import Store, Tx
@@ -26,6 +26,10 @@ POLL_EVERY = timedelta(seconds=10)
 
 POLL_BESIDE_WEBHOOKS = timedelta(seconds=60)
 """Webhooks can be lost or set up wrongly; a slow poll finds out."""
+
+
+NOT_CALLED = Outcome(asked=False, dropped=True)
+"""Its turn came when nobody was to be called any more: it was under way when the others were withdrawn."""
 
 
 class PageEffects:
@@ -60,22 +64,33 @@ class PageEffects:
     async def open(self, effect: Effect, case: Case | None) -> Outcome:
         """Page rung 1. Not when somebody has acknowledged meanwhile: a page that comes late must not wake them again."""
         incident = told(case).incident
+        if not incident.calls:
+            return NOT_CALLED
         if effect.repeated and incident.acks and incident.page is None:
             page = await self._pager.find(incident.page_key, self._since(incident))
             if page is None:
                 return Outcome(
                     {"skipped": "acknowledged"}, self._told("not_paged", "Not paged late: it was acknowledged already")
                 )
-        page = await self._ensure(incident, 1, look_first=effect.repeated)
+        else:
+            page = await self._ensure(incident, effect, look_first=effect.repeated)
         return Outcome({"page": page.id}, self._paged(page))
 
-    async def _ensure(self, incident: Incident, level: int, *, look_first: bool) -> Page:
-        since, page = self._since(incident), None
-        if look_first:
-            page = await self._pager.find(incident.page_key, since)
-        return page or await self._pager.open(
-            incident.page_key, since, self._title(incident), self._details(incident), self._targets(level)
+    async def _ensure(self, incident: Incident, effect: Effect, *, look_first: bool) -> Page:
+        call = Call(
+            incident.page_key,
+            self._since(incident),
+            self._title(incident),
+            self._details(incident),
+            self._message(incident, effect),
+            self._targets(int(effect.args["level"])),
         )
+        return await self._pager.open(call, look_first=look_first)
+
+    @staticmethod
+    def _message(incident: Incident, effect: Effect) -> str:
+        """What people read who are added to a page. By it PagerDuty is asked whether they were: it must not change."""
+        return f"{incident.id} rung {effect.args['level']} (round {incident.round}): {effect.args['why']}"
 
     @staticmethod
     def _since(incident: Incident) -> datetime:
@@ -119,17 +134,17 @@ class PageEffects:
     async def add(self, effect: Effect, case: Case | None) -> Outcome:
         """Call a further rung: on the page there is, or on one opened for it when rung 1 could not be paged."""
         incident, level = told(case).incident, int(effect.args["level"])
+        if not incident.calls:
+            return NOT_CALLED
         targets = self._targets(level)
         if not targets:
             return Outcome({"skipped": "no targets"}, self._told("not_paged", f"Rung {level} has nobody in PagerDuty"))
         if incident.page is None:
-            page = await self._ensure(incident, level, look_first=True)
+            page = await self._ensure(incident, effect, look_first=True)
             how = "page"
         else:
             page = incident.page
-            how = await self._pager.add(
-                page, f"{incident.id} rung {level} (round {incident.round}): {effect.args['why']}", targets
-            )
+            how = await self._pager.add(page, self._message(incident, effect), targets)
 
         async def settle(fresh: Case, tx: Tx) -> Change:
             change = await self._paged(page)(fresh, tx) or Change(fresh)
@@ -140,8 +155,8 @@ class PageEffects:
         return Outcome({"page": page.id, "how": how}, settle)
 
     async def acknowledge(self, effect: Effect, case: Case | None) -> Outcome:
-        case = told(case)
-        page = told(case).incident.page
+        incident = told(case).incident
+        page = await self._page_of(incident, incident.round)
         if page is None:
             return Outcome({"skipped": "no page"})
         await self._pager.acknowledge(page)
@@ -150,21 +165,28 @@ class PageEffects:
         )
 
     async def resolve(self, effect: Effect, case: Case | None) -> Outcome:
-        """Resolve the page of the round; also one that was opened without our hearing of it."""
+        """Resolve the page of the round."""
         incident, round_ = told(case).incident, int(effect.args["round"])
-        page = incident.pages.get(round_)
-        if page is None and round_ == incident.round:
-            page = await self._pager.find(incident.page_key, self._since(incident))
+        page = await self._page_of(incident, round_)
         if page is None:
             return Outcome({"skipped": "no page"})
         await self._pager.resolve(page)
         return Outcome({"page": page.id}, self._told("page_resolved", "Resolved in PagerDuty"))
 
+    async def _page_of(self, incident: Incident, round_: int) -> Page | None:
+        """The page of a round; also one that was opened without our hearing of it."""
+        page = incident.pages.get(round_)
+        if page is None and round_ == incident.round:
+            page = await self._pager.find(incident.page_key, self._since(incident))
+        return page
+
     async def proof(self, effect: Effect, case: Case | None) -> Outcome:
         """Its time is over: read back that somebody was notified and has answered; if not, use the second way out."""
         incident, level = told(case).incident, int(effect.args["level"])
-        if f"{incident.round}/{level}" in incident.proofs or not incident.status.climbs:
+        if f"{incident.round}/{level}" in incident.proofs:
             return Outcome()
+        if not incident.calls:
+            return NOT_CALLED
         fired = next(
             (r.fired_at for r in told(case).ladder.rungs if r.level == level and r.fired_at), incident.declared_at
         )
@@ -194,6 +216,8 @@ class PageEffects:
     async def tell(self, effect: Effect, case: Case | None) -> Outcome:
         """The second way out: a direct message to everybody of the rung, once each; numbers go to the room with the line."""
         incident, level = told(case).incident, int(effect.args["level"])
+        if not incident.calls:
+            return NOT_CALLED
         people = await self._roster.people(level, ask=False)
         known = [p for p in people if p.slack]
         if not known:
@@ -224,6 +248,8 @@ class PageEffects:
 
     async def tell_one(self, effect: Effect, case: Case | None) -> Outcome:
         incident, person = told(case).incident, str(effect.args["person"])
+        if not incident.calls:
+            return NOT_CALLED
         card = LineCard(
             "called",
             {

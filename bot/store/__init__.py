@@ -24,6 +24,7 @@ from bot.incident import Impact
 from bot.owed import NEVER, Effect, Owed, parked, queue_of, wake_ladder
 from bot.rules import Case, Change
 from bot.store import rows
+from bot.store.conninfo import noticing
 from bot.store.migrate import migrate
 from bot.store.sql import load_queries
 from bot.timeline import Entry, Note, link
@@ -55,12 +56,12 @@ class Store:
 
     def __init__(self, conninfo: str, clock: Clock, redact: Callable[[str], str] = str, max_size: int = 12) -> None:
         self._queries = load_queries()
-        self.conninfo = conninfo
+        self.conninfo = noticing(conninfo)
         self.redact = redact
         self._clock = clock
         self.on_commit: Callable[[Lanes], None] = lambda _lanes: None
         self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            conninfo,
+            self.conninfo,
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "application_name": "recovery-bot", "options": "-c timezone=UTC"},
             min_size=2,
@@ -273,13 +274,13 @@ class Tx:
         return None if row is None else rows.effect_of(row)
 
     async def finish(
-        self, effect: Effect, holder: int, result: Mapping[str, Any] | None = None, again_at: datetime | None = None
-    ) -> bool:
-        """It is done. False when it was not this replica's any more: then roll back."""
-        forget = effect.kind.startswith("intake")
+        self, effect: Effect, holder: int, result: Mapping[str, Any] | None = None, again_at: datetime | None = None,
+        *, dropped: bool = False,
+    ) -> bool:  # fmt: skip
+        """It is done, or `dropped`: not tried, not wanted now. False when it was not this replica's any more: then roll back."""
         row = await self.one(
             "finish", id=effect.id, holder=holder, result=Jsonb(dict(result)) if result else None, again_at=again_at,
-            now=self.now, forget=forget,
+            now=self.now, forget=effect.kind.startswith("intake"), dropped=dropped,
         )  # fmt: skip
         if row is not None and row["state"] == "waiting":
             await self.wake(effect.lane, effect.kind, row["due_at"])

@@ -77,9 +77,11 @@ select incident, seq, at, kind, actor, actor_name, text, data, prev, hash from t
 where incident = %(incident)s order by seq;
 
 -- name: owe
+-- What was dropped and is asked for again is owed as it was, with the tries that it had; all else is owed once.
 insert into effect (incident, kind, lane, key, args, due_at, created_at)
 values (%(incident)s, %(kind)s, %(lane)s, %(key)s, %(args)s, %(due_at)s, %(now)s)
-on conflict (key) do nothing
+on conflict (key) do update set state = 'waiting', due_at = excluded.due_at, error = null, done_at = null
+where effect.state = 'dropped'
 returning due_at;
 
 -- name: owe_standing
@@ -120,12 +122,14 @@ returning effect.*;
 
 -- name: finish
 update effect set
-    state = case when rearmed or %(again_at)s::timestamptz is not null then 'waiting' else 'done' end,
+    state = case when %(dropped)s then 'dropped'
+                 when rearmed or %(again_at)s::timestamptz is not null then 'waiting' else 'done' end,
     due_at = case when rearmed and kind = 'ladder' then due_at
                   when rearmed then %(now)s + interval '1 s'
                   else coalesce(%(again_at)s, due_at) end,
     args = case when %(forget)s then '{}'::jsonb else args end,
-    attempts = 0, rearmed = false, holder = null, error = null, done_at = %(now)s, result = %(result)s
+    attempts = case when %(dropped)s then attempts - 1 else 0 end,
+    rearmed = false, holder = null, error = null, done_at = %(now)s, result = %(result)s
 where id = %(id)s and state = 'doing' and holder = %(holder)s
 returning state, due_at;
 

@@ -78,6 +78,39 @@ async def test_the_same_key_is_owed_once(database: str) -> None:
         assert await claim(store, "lane") is None
 
 
+async def test_what_was_dropped_can_be_owed_again(database: str) -> None:
+    """Withdrawn and asked for again, it is one row as it was first said, which knows that it may have been done before."""
+    async with opened(database, clock := Clock()) as store:
+        number = (await declared(store)).incident.number
+        await owe(store, "tell", "lane", "a", args={"n": 1}, incident=number)
+        for tries in (1, 2):
+            async with store.tx() as tx:
+                await tx.postpone(await take(store, "lane"), 1, clock.now, "Slack does not answer")
+                await tx.do("drop_kinds", incident=number, kinds=["tell"], now=tx.now)
+            assert await claim(store, "lane") is None
+            clock.go(1)
+            await owe(store, "tell", "lane", "a", args={"n": 2}, incident=number)
+            found = row(database, "a")
+            assert (found["state"], found["attempts"], found["args"], found["error"]) == (
+                "waiting",
+                tries,
+                {"n": 1},
+                None,
+            )
+
+
+async def test_what_is_dropped_at_its_turn_was_not_tried(database: str) -> None:
+    """Found not to be wanted when it was claimed, it counts no try, blocks nobody, and can be owed again."""
+    async with opened(database, Clock()) as store:
+        await owe(store, "tell", "lane", "a")
+        await owe(store, "tell", "lane", "b")
+        assert await finish(store, await take(store, "lane"), dropped=True)
+        assert (row(database, "a")["state"], row(database, "a")["attempts"]) == ("dropped", 0)
+        assert (await take(store, "lane")).key == "b"
+        await owe(store, "tell", "lane", "a")
+        assert row(database, "a")["state"] == "waiting"
+
+
 async def test_a_try_that_failed_is_repeated_and_knows_it(database: str) -> None:
     """A postponed effect comes back at its instant, as a repetition that remembers when it first began."""
     clock = Clock()

@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bot.assessment import LAST_SEEN, Reading
 from bot.declaring import declare
-from bot.errors import NotFound, StoreUnavailable
+from bot.errors import ConfigError, NotFound, StoreUnavailable
 from bot.escalation import acknowledge, climb, hold
 from bot.incident import Ack, Impact, Page, Role
 from bot.lifecycle import note, reopen, resolve
@@ -168,6 +169,29 @@ async def test_an_absent_server_is_unavailable() -> None:
         assert "hunter2" not in str(error.value)
     finally:
         await store.close()
+
+
+async def test_a_server_that_vanished_is_noticed(database: str) -> None:
+    """Every link to the store has deadlines, whoever opens it; those that the operator's own address sets stay."""
+    ours = {
+        "connect_timeout": "5", "keepalives": "1", "keepalives_idle": "5", "keepalives_interval": "2",
+        "keepalives_count": "3", "tcp_user_timeout": "10000",
+    }  # fmt: skip
+    theirs = {"connect_timeout": "9", "keepalives_idle": "60", "tcp_user_timeout": "0"}
+    for given, wanted in (({}, ours), (theirs, ours | theirs)):
+        async with opened(make_conninfo(database, **given), Clock()) as store:
+            async with store.pool.connection() as pooled:
+                assert wanted.items() <= pooled.info.get_parameters().items()
+            # The run's lease and procrastinate's listener take the address from here.
+            assert wanted.items() <= conninfo_to_dict(store.conninfo).items()
+            assert store.pool.conninfo == store.conninfo
+
+
+def test_an_address_that_cannot_be_read_is_a_sentence() -> None:
+    """What is wrong with it is said without quoting it: there may be a password in it."""
+    with pytest.raises(ConfigError, match="Write BOT_DATABASE_URL as postgresql://") as error:
+        Store("hunter2", Clock())
+    assert "hunter2" not in str(error.value)
 
 
 async def test_what_was_seen_last_outlives_a_reading(database: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
+from sandbox.pagerduty import FaultSpec
 from tests.stories.scene import Scene, eventually, scene, whole
 
 FAST = 0.05
@@ -248,6 +249,56 @@ async def test_p3_calls_nobody(database: str) -> None:
         await away(it, 120)
         await it.quiet()
         await climbed(it, 1)
+
+
+@pytest.mark.parametrize(
+    ("lower", "shown", "back"),
+    [
+        ("/incident severity P3 not so bad", "P3  checkout", "/incident severity P1 it is"),
+        ("/incident status monitoring a fix is out", "the ladder stands still", "/incident status identified no"),
+    ],
+    ids=["P3", "monitoring"],
+)
+async def test_a_page_that_waits_for_pagerduty_is_withdrawn_and_comes_when_calling_goes_on(
+    database: str, lower: str, shown: str, back: str
+) -> None:
+    """Nobody is called any more while PagerDuty is down: nothing leaves when it is back. Called again, they are paged once."""
+    async with scene(database) as it:
+        it.practice.pagerduty.faults.fail["POST /incidents"] = FaultSpec("http_503")
+        room = await it.declares("P1 checkout is down")
+        await it.board(room, "Page the on-call through PagerDuty* is late")
+        await it.ana.types(lower, room)
+        await it.board(room, shown)
+        await it.gone(room, "Page the on-call through PagerDuty")
+        await it.quiet()
+        it.practice.pagerduty.faults.clear()
+        # As they are that were under way when the others were withdrawn.
+        await it.sql("update effect set state = 'waiting', due_at = now() where kind in ('page.open', 'page.proof')")
+        await it.quiet()
+        assert it.pages() == []
+        assert await it.said(room, "No proof of page") == []
+        await it.ana.types(back, room)
+        await it.entry(1, "paged")
+        await it.ana.picks_up()
+        await it.proven(1)
+        await it.quiet()
+        assert len(it.pages()) == 1
+        await climbed(it, 1)
+
+
+async def test_the_page_of_what_was_corrected_to_p3_is_silenced_from_slack(database: str) -> None:
+    """Paged as P1, then lowered: an acknowledgement stops the phone, and resolving ends the page."""
+    async with scene(database) as it:
+        room = await it.declares("P1 checkout is down")
+        await it.entry(1, "paged")
+        await it.ana.types("/incident severity P3 a joke after all", room)
+        await it.board(room, "P3  checkout")
+        await it.ana.types("/incident ack", room)
+        await it.entry(1, "page_acked")
+        assert [page.status for page in it.pages()] == ["acknowledged"]
+        await it.ana.types("/incident resolve it was one", room)
+        await it.entry(1, "page_resolved")
+        assert [page.status for page in it.pages()] == ["resolved"]
 
 
 async def test_resolved_nothing_climbs_and_nobody_is_told_any_more(database: str) -> None:

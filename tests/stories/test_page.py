@@ -9,11 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox.pagerduty import FaultSpec
+from sandbox.pagerduty import RUNG_IDS, FaultSpec
 from sandbox.slack import FaultSpec as SlackFault
 from tests.stories.scene import Json, Scene, eventually, scene, whole
 
 ways_in = pytest.mark.parametrize("http", [False, True], ids=["socket", "http"])
+ADD = "POST /incidents/{id}/responder_requests"
 QUICK = 0.5
 """Seconds a minute: proof of page is asked for after half a second, rung 2 is due after 7.5 s."""
 
@@ -145,6 +146,35 @@ async def test_whatever_happens_to_the_call_there_is_one_page(database: str, fau
         await it.quiet()
         assert len(it.pages()) == 1
         assert await kinds(it, "paged") == 1
+
+
+@pytest.mark.parametrize("fault", ["lost", "ratelimited", "http_503"])
+async def test_all_of_a_rung_are_called_whatever_happens_in_between(database: str, fault: str) -> None:
+    """Rung 1 is a policy and a user, and the call for the user fails after the page has left: both are called, once."""
+    both = {"PAGERDUTY_RUNG_1": f"{RUNG_IDS[0]},PCHLOEM"}
+    async with scene(database, environ=both) as it:
+        it.practice.pagerduty.faults.fail[ADD] = FaultSpec(fault, times=1)  # type: ignore[arg-type]
+        await it.ana.types("/incident declare P1 checkout is down")
+        await it.entry(1, "paged")
+        (page,) = it.pages()
+        assert page.policy.id == RUNG_IDS[0]
+        assert [[p.id for p, _ in r.targets] for r in page.requests] == [["PCHLOEM"]]
+
+
+async def test_a_page_that_left_is_not_left_again_when_its_second_call_is_put_off(database: str) -> None:
+    """The user's call is turned away (429) and the page resolved over there before the next try: no second page."""
+    both = {"PAGERDUTY_RUNG_1": f"{RUNG_IDS[0]},PCHLOEM"}
+    async with scene(database, environ=both) as it:
+        it.practice.pagerduty.faults.fail[ADD] = FaultSpec("ratelimited")
+        room = await it.declares("P1 checkout is down")
+        await it.board(room, "Page the on-call through PagerDuty* is late")
+        page, account = await paged(it), it.practice.pagerduty.account
+        account.resolve(datetime.now(UTC).timestamp(), page, account.people["PBENADL"], "web")
+        it.practice.pagerduty.faults.clear()
+        await it.sql("update effect set due_at = now() where kind = 'page.open' and state = 'waiting'")
+        await it.entry(1, "paged")
+        await it.quiet()
+        assert it.pages() == [page]
 
 
 async def test_a_refusing_pagerduty_is_shown_with_a_retry(database: str) -> None:

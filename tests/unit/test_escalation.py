@@ -217,9 +217,33 @@ def test_lowering_to_p3_stops_the_ladder_and_raising_goes_on() -> None:
     assert low.case.ladder.wake_at is None
     high = change_severity(low.case, Severity.P1, ANA, "", RULES, NOW + 65 * MINUTE)
     assert high.case.ladder.waiting[0].due_at == NOW + 75 * MINUTE
-    assert "page.open" not in kinds(high)
     with pytest.raises(NotNow, match=r"INC-7 is P1 already\."):
         change_severity(high.case, Severity.P1, ANA, "", RULES, NOW)
+
+
+def test_lowering_to_p3_withdraws_the_calls_and_an_ack_still_reaches_the_pager() -> None:
+    """Of a P3 nobody is told the second way, and what has not left yet is dropped; the page that has left can be silenced."""
+    low = change_severity(declared(), Severity.P3, ANA, "not so bad", RULES, NOW + MINUTE)
+    assert set(low.dropped) == {"page.open", "page.add", "page.proof", "tell.rung", "tell"}
+    assert unproven(low.case, 1, "nobody was notified", RULES) == Change(low.case)
+    assert "page.ack" in kinds(acknowledge(low.case, by_ana(), RULES, NOW + 2 * MINUTE))
+
+
+def test_raising_again_owes_what_was_withdrawn() -> None:
+    """The rungs that were called are owed as they were, with the proof they lack; one that is proven needs none."""
+    two = escalate(unproven(declared(), 1, "no answer", RULES).case, ANA, "it burns", RULES, NOW)
+    low = change_severity(two.case, Severity.P3, ANA, "", RULES, NOW + MINUTE)
+    again = change_severity(low.case, Severity.P1, ANA, "", RULES, NOW + 9 * MINUTE)
+    assert kinds(again)[-4:] == ["page.open", "tell.rung", "page.add", "page.proof"]
+    owed = {o.kind: o for o in again.owed}
+    assert owed["page.add"] == next(o for o in two.owed if o.kind == "page.add")
+    assert owed["page.proof"].due_at == NOW + 9 * MINUTE + RULES.proof_within
+    proven = prove(low.case, 2, NOW, "Chloe").case
+    assert kinds(change_severity(proven, Severity.P1, ANA, "", RULES, NOW))[-3:] == [
+        "page.open",
+        "tell.rung",
+        "page.add",
+    ]
 
 
 def test_raising_a_p3_begins_its_ladder() -> None:

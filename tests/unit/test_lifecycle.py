@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import NotNow
-from bot.escalation import acknowledge
+from bot.escalation import CALLS, acknowledge, change_severity
 from bot.incident import BOT, Ack, Impact, Page, Person, Role, Severity, Status
 from bot.lifecycle import assign, close, moves, note, reopen, resolve, set_status, weigh
 from bot.rules import Case, Change
@@ -54,11 +54,13 @@ def test_what_is_not_possible_now_says_why(number: int) -> None:
     (b, a) for b, a in product((Status.INVESTIGATING, Status.IDENTIFIED, Status.MONITORING), repeat=2) if a is not b
 ])  # fmt: skip
 def test_only_monitoring_stops_the_ladder(before: Status, after: Status) -> None:
-    """Investigating and identified climb, monitoring stands still; every change is written, said and shown."""
+    """Investigating and identified climb, monitoring stands still and withdraws the calls; every change is written, said and shown."""
     change = set_status(in_status(before), after, ANA, "we know", RULES, NOW + MINUTE)
     assert (change.case.ladder.wake_at is not None) is (after is not Status.MONITORING)
     assert [n.text for n in change.notes] == [f"Status {before} → {after}: we know"]
-    assert kinds(change) == ["say", "board", "room.describe", "announce"]
+    called = ["page.open", "page.proof"] if before is Status.MONITORING else []  # again, if they were withdrawn
+    assert kinds(change) == ["say", "board", "room.describe", "announce", *called]
+    assert change.dropped == (CALLS if after is Status.MONITORING else ())
 
 
 def test_a_role_is_given_once() -> None:
@@ -80,6 +82,15 @@ def test_resolving_asks_nobody_first() -> None:
     assert set(change.dropped) == {"page.open", "page.add", "page.ack", "page.proof", "tell.rung", "tell"}
     assert change.case.ladder.wake_at is None
     assert change.case.incident.resolved_at == NOW + 42 * MINUTE
+
+
+def test_what_was_paged_is_resolved_whatever_its_severity_is_now() -> None:
+    """A P1 that was corrected to P3 has a page all the same: PagerDuty must not go on ringing after the end."""
+    low = change_severity(declared(), Severity.P3, ANA, "not so bad", RULES, NOW + MINUTE).case
+    assert "page.resolve" in kinds(resolve(low, ANA, "", RULES, NOW + 2 * MINUTE))
+    assert "page.resolve" in kinds(close(low, ANA, RULES, NOW + 2 * MINUTE))
+    quiet = reopen(resolve(low, ANA, "", RULES, NOW).case, ANA, "x", RULES, NOW).case
+    assert "page.resolve" not in kinds(resolve(quiet, ANA, "", RULES, NOW))
 
 
 def test_a_p3_has_no_page_to_resolve() -> None:
