@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from actions.consumers import Move, used
-from actions.databases import MovesWrites, find, look_at, servers
+from actions.consumers import Move
+from actions.databases import MovesWrites, find, in_use, look_at, servers
 from actions.rollouts import health_is_green
 from bot.action import (
     Change,
@@ -64,7 +64,7 @@ class Failover(MovesWrites[FailoverFacts]):
         database = find(tools.estate, self.database)
         if database.provider != "postgres":
             return _vendor_plan(database, tools)
-        current = await used(tools, database.application, servers(database), tools.databases.place, database.name)
+        current = await in_use(tools, database)
         seen = {name: await look_at(tools, url) for name, url in servers(database).items()}
         state = seen[current]
         alive = isinstance(state, ServerState)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from actions.databases import DATABASE, find, look_at, servers
+from actions.databases import DATABASE, find, in_use, look_at, servers
 from bot.action import Finding, Findings, Observation, Offer, Tools
 from bot.clock import spoken
 from bot.incident import Scenario
@@ -81,12 +81,14 @@ class Blockers(Observation):
 
     async def look(self, tools: Tools) -> Findings:
         database = find(tools.estate, self.database)
-        backends = list(await tools.databases.backends(database.primary.url.get_secret_value()))
+        server = await in_use(tools, database)
+        backends = list(await tools.databases.backends(servers(database)[server]))
         lines = [
             Finding(f"{'    ' * depth}{_session(b)}", _ends(database.name, b, backends)) for depth, b in tree(backends)
         ]
         blocked = sum(bool(b.blocked_by) for b in backends)
-        return Findings(f"{database.title}: {len(backends)} sessions at work, {blocked} of them blocked", lines)
+        headline = f"{database.title}, on {server}: {len(backends)} sessions at work, {blocked} of them blocked"
+        return Findings(headline, lines)
 
 
 def tree(backends: Sequence[Backend]) -> list[tuple[int, Backend]]:
