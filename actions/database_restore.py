@@ -302,7 +302,16 @@ class _Work:
         return f"{(await _writers(self._tools, self._database)).replicas} replicas"
 
     async def stop_again(self, progress: Progress) -> None:
-        await self.stop(progress)
+        """Make way for the old one; nobody is stopped for a swap that is not possible."""
+        swapped = await self.swapped()
+        # It was swapped once. Who has swapped back has the restored one beside it; else another has taken the place.
+        if swapped is None or not (swapped or await self.loaded()):
+            raise Refused(
+                f"{self._database.name} and {self._kept} are not as this run left them (another restore, or somebody took"
+                f" one away), so they cannot be swapped back. Nothing was stopped: {self._facts.deployment} goes on."
+            )
+        if swapped:
+            await self.stop(progress)
 
     async def _rolled(self, progress: Progress) -> str:
         within = cluster_of(self._tools.estate).rollout_within

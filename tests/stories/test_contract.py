@@ -363,6 +363,28 @@ async def test_the_server_that_the_application_uses_is_worked_on(at_work: Estate
     assert {**after, "databases": 0} == {**before, "databases": 0}
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_undo_of_a_restore_that_was_overtaken_stops_nobody(at_work: Estate) -> None:
+    """After another restore it is refused before the application stops, also when the database that was kept is gone."""
+    before = await at_work.world()
+    action = await at_work.action("database.restore")
+    facts = (await action.plan(at_work.tools)).facts
+    first, second = (list(action.steps(facts, replace(at_work.tools, run=f"RUN-{n}"))) for n in (41, 42))
+    await done(first)
+    await done(second)
+    url = at_work.tools.restorer.at(at_work.practice.env["DATABASE_URL"], "postgres")
+    names = [Identifier("valuecanvas_before_run_41"), Identifier("taken_away")]
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        for one, other in (names, names[::-1]):
+            with pytest.raises(Refused, match=r"not as this run left them .* Nothing was stopped"):
+                await undone(first)
+            await connection.execute(SQL("alter database {} rename to {}").format(one, other))
+    assert (await at_work.world())["replicas"] == before["replicas"] > 0
+    await undone(second)
+    await undone(first)
+    assert {**await at_work.world(), "databases": 0} == {**before, "databases": 0}
+
+
 def test_what_was_restored_must_be_enough() -> None:
     """A missing table, fewer rows than the estate asks for, or less than the share of what is there now."""
     database = estate().databases[0]
