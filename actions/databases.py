@@ -64,9 +64,9 @@ async def in_use(tools: Tools, database: Database) -> str:
     return await used(tools, database.application, servers(database), tools.databases.place, database.name)
 
 
-async def look_at(tools: Tools, url: str) -> ServerState | str:
-    """A server as it is now; a sentence when it does not answer, which is an answer too."""
+async def look_at(tools: Tools, url: str) -> ServerState | NeighbourError:
+    """A server as it is now; the error when it cannot be asked, which is an answer too: Silent when nobody is there."""
     try:
         return await tools.databases.state(url)
     except NeighbourError as error:
-        return str(error)
+        return error
