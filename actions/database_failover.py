@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from actions.consumers import Move, used
-from actions.databases import MovesWrites, find, look_at, servers
+from actions.consumers import Move
+from actions.databases import MovesWrites, find, in_use, look_at, servers
 from actions.rollouts import health_is_green
 from bot.action import (
     Change,
@@ -25,7 +25,7 @@ from bot.action import (
     not_yet,
     nothing,
 )
-from bot.errors import NeighbourError, NotNow, Refused
+from bot.errors import NeighbourError, NotNow, Refused, Silent
 from bot.estate_places import Consumer, Database
 from bot.tools import LastSeen, ServerState
 
@@ -64,10 +64,9 @@ class Failover(MovesWrites[FailoverFacts]):
         database = find(tools.estate, self.database)
         if database.provider != "postgres":
             return _vendor_plan(database, tools)
-        current = await used(tools, database.application, servers(database), tools.databases.place, database.name)
+        current = await in_use(tools, database)
         seen = {name: await look_at(tools, url) for name, url in servers(database).items()}
         state = seen[current]
-        alive = isinstance(state, ServerState)
         takes_writes = isinstance(state, ServerState) and not state.recovering and not state.read_only
         if self.mode == "failover" and takes_writes:
             raise NotNow(
@@ -75,9 +74,10 @@ class Failover(MovesWrites[FailoverFacts]):
                 " Use `mode=switchover`: it fences writes first and loses nothing."
             )
         if self.mode == "switchover" and not takes_writes:
-            raise NotNow(f"{current} does not take writes{'' if alive else ' (no answer)'}; use `mode=failover`.")
+            raise NotNow(f"{current} {left(state)}; use `mode=failover`.")
         promoted, standby = freshest(current, seen)
-        seen_last = await tools.memory.last_seen(servers(database)[current]) if tools.memory and not alive else None
+        asks = tools.memory if isinstance(state, NeighbourError) else None
+        seen_last = await asks.last_seen(servers(database)[current]) if asks else None
         loss = Loss(timedelta(0), "writes are fenced until the standby has everything")
         if self.mode == "failover":
             loss = loss_of(current, promoted, standby, seen_last, tools.clock())
@@ -87,7 +87,7 @@ class Failover(MovesWrites[FailoverFacts]):
         self,
         database: Database,
         current: str,
-        state: ServerState | str,
+        state: ServerState | NeighbourError,
         promoted: str,
         standby: ServerState,
         loss: Loss,
@@ -117,6 +117,7 @@ class Failover(MovesWrites[FailoverFacts]):
             loss_says=loss.says,
             data=[d.name for d in tools.estate.data if "WAL" in d.backup],
             undo_says="possible until the standby is promoted; afterwards, fail over again the other way",
+            only_override=may_live(current, state),
         )
 
     def steps(self, facts: FailoverFacts, tools: Tools) -> Sequence[Step]:
@@ -155,8 +156,7 @@ class Failover(MovesWrites[FailoverFacts]):
             raise NotVerified(
                 f"TWO PRIMARIES: {facts.away_from} takes writes too. Stop it now, or fence it: whatever it takes is lost"
             )
-        gone = f"{facts.away_from} refuses writes" if isinstance(old, ServerState) else f"{facts.away_from} is gone"
-        return f"{facts.promoted} took a write that was read back; {health}; {gone}"
+        return f"{facts.promoted} took a write that was read back; {health}; {facts.away_from} {left(old)}"
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,29 @@ def loss_of(current: str, promoted: str, standby: ServerState, seen: LastSeen | 
     return Loss(None, f"what {current} committed after an unknown time and had not sent yet", notes)
 
 
+def _no_kin(state: ServerState) -> str:
+    return "is of another cluster" if state.recovering else "is no standby"
+
+
+def left(state: ServerState | NeighbourError) -> str:
+    """What is known of a server that is not seen to take writes."""
+    if isinstance(state, ServerState):
+        return "refuses writes"
+    if isinstance(state, Silent):
+        return "does not answer"
+    return f"cannot be asked ({str(state).rstrip('.')}): should it take writes, stop it"
+
+
+def may_live(current: str, state: ServerState | NeighbourError) -> str:
+    """Why no approval suffices for promoting another server; empty when `current` takes no writes, or nobody is there."""
+    if isinstance(state, ServerState | Silent):
+        return ""
+    return (
+        f"{current} answers, though not what was asked ({str(state).rstrip('.')}), so it may take the writes of others:"
+        " promoting another server now would make two primaries and lose data. Let me in, or stop it, and plan again."
+    )
+
+
 def _on(at: datetime, now: datetime) -> str:
     """An instant, with its day when that is not today."""
     at = at.astimezone(now.tzinfo)
@@ -201,7 +224,7 @@ def _lsn(value: int) -> str:
     return f"{value >> 32:X}/{value & 0xFFFFFFFF:X}"
 
 
-def freshest(current: str, seen: Mapping[str, ServerState | str]) -> tuple[str, ServerState]:
+def freshest(current: str, seen: Mapping[str, ServerState | NeighbourError]) -> tuple[str, ServerState]:
     """The standby that has replayed most. Raises NotNow when there is none that belongs to the current server."""
     state = seen[current]
     standbys = {
@@ -212,7 +235,7 @@ def freshest(current: str, seen: Mapping[str, ServerState | str]) -> tuple[str, 
     }  # fmt: skip
     if not standbys:
         said = "; ".join(
-            f"{name}: {other if isinstance(other, str) else 'is no standby' if not other.recovering else 'is of another cluster'}"
+            f"{name}: {_no_kin(other) if isinstance(other, ServerState) else other}"
             for name, other in seen.items()
             if name != current
         )

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from actions.databases import DATABASE, find, look_at, servers
+from actions.databases import DATABASE, find, in_use, look_at, servers
 from bot.action import Finding, Findings, Observation, Offer, Tools
 from bot.clock import spoken
+from bot.errors import NeighbourError, Silent
 from bot.incident import Scenario
 from bot.tools import Backend, ServerState
 
@@ -28,8 +29,10 @@ class Assess(Observation):
         seen = {name: await look_at(tools, url) for name, url in servers(database).items()}
         lines = [Finding(line) for name, state in seen.items() for line in _describe(name, state)]
         writable = [n for n, s in seen.items() if isinstance(s, ServerState) and not s.recovering and not s.read_only]
+        known = all(isinstance(s, ServerState | Silent) for s in seen.values())
+        asked = "" if known else "that can be asked "
         headline = f"{database.title}: " + (
-            f"{writable[0]} takes writes" if len(writable) == 1 else "no server takes writes"
+            f"{writable[0]} takes writes" if len(writable) == 1 else f"no server {asked}takes writes"
         )
         if len(writable) > 1:
             headline = f"{database.title}: TWO PRIMARIES take writes: {', '.join(writable)}"
@@ -45,9 +48,9 @@ def _offers(database: str, writable: int) -> list[Finding]:
     )]  # fmt: skip
 
 
-def _describe(name: str, state: ServerState | str) -> Sequence[str]:
-    if isinstance(state, str):
-        return (f"{name}: no answer: {state}",)
+def _describe(name: str, state: ServerState | NeighbourError) -> Sequence[str]:
+    if isinstance(state, NeighbourError):
+        return (f"{name}: {'no answer' if isinstance(state, Silent) else 'cannot be asked'}: {state}",)
     role = (
         "standby, in recovery"
         if state.recovering
@@ -81,12 +84,14 @@ class Blockers(Observation):
 
     async def look(self, tools: Tools) -> Findings:
         database = find(tools.estate, self.database)
-        backends = list(await tools.databases.backends(database.primary.url.get_secret_value()))
+        server = await in_use(tools, database)
+        backends = list(await tools.databases.backends(servers(database)[server]))
         lines = [
             Finding(f"{'    ' * depth}{_session(b)}", _ends(database.name, b, backends)) for depth, b in tree(backends)
         ]
         blocked = sum(bool(b.blocked_by) for b in backends)
-        return Findings(f"{database.title}: {len(backends)} sessions at work, {blocked} of them blocked", lines)
+        headline = f"{database.title}, on {server}: {len(backends)} sessions at work, {blocked} of them blocked"
+        return Findings(headline, lines)
 
 
 def tree(backends: Sequence[Backend]) -> list[tuple[int, Backend]]:

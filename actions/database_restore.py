@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from actions.databases import DATABASE, MovesWrites, find
+from actions.databases import DATABASE, MovesWrites, find, in_use, servers
 from actions.rollouts import cluster_of, health_is_green, wait_for_rollout
 from bot.action import (
     Change,
@@ -102,9 +102,10 @@ def _against(age: timedelta, rpo: timedelta | None) -> str:
 
 
 class RestoreFacts(BaseModel):
-    """Which bytes are restored into the place of which database, and who writes to it."""
+    """Which bytes are restored into the place of which database, on which server, and who writes to it."""
 
     database: str
+    server: str
     backup: str
     size: int
     checksum: str
@@ -146,18 +147,21 @@ class Restore(MovesWrites[RestoreFacts]):
             raise NotFound(f"{asked} in {place(tools.estate, database).where}; `/recover database.backups` lists them.")
         if not chosen.checksum:
             raise NotNow(f"{chosen.key} has no checksum, so nobody can tell whether it is whole. Choose another.")
-        rows = await _old_rows(tools, database)
+        server = await in_use(tools, database)
+        rows = await _old_rows(tools, servers(database)[server], database)
         workload = await _writers(tools, database)
         facts = RestoreFacts(
-            database=database.name, backup=chosen.key, size=chosen.size, checksum=chosen.checksum, etag=chosen.etag,
-            deployment=workload.name,
+            database=database.name, server=server, backup=chosen.key, size=chosen.size, checksum=chosen.checksum,
+            etag=chosen.etag, deployment=workload.name,
         )  # fmt: skip
         age = tools.clock() - chosen.at
         return Plan(
             facts,
             (
                 Change(
-                    database.title, f"as it is now ({_counts(rows)})", f"as it was at {chosen.at:%Y-%m-%d %H:%M:%S} UTC"
+                    f"{database.title} on {server}",
+                    f"as it is now ({_counts(rows)})",
+                    f"as it was at {chosen.at:%Y-%m-%d %H:%M:%S} UTC",
                 ),
             ),
             notes=(
@@ -200,7 +204,7 @@ class Restore(MovesWrites[RestoreFacts]):
 
     async def verify(self, facts: RestoreFacts, tools: Tools) -> str:
         database = find(tools.estate, facts.database)
-        url = database.primary.url.get_secret_value()
+        url = servers(database)[facts.server]
         rows = await _rows(tools, url, database)
         wrong = too_few(rows, {}, database, 0)
         if wrong:
@@ -214,7 +218,7 @@ class _Work:
 
     def __init__(self, facts: RestoreFacts, database: Database, tools: Tools, share: int) -> None:
         self._facts, self._database, self._tools, self._share = facts, database, tools, share
-        self._url = database.primary.url.get_secret_value()
+        self._url = servers(database)[facts.server]
         suffix = tools.run.lower().replace("-", "_")
         self._new, self._kept = f"{database.name}_{suffix}", f"{database.name}_before_{suffix}"
         self._remember = f"recovery-bot/replicas-{tools.run.lower()}"
@@ -258,7 +262,7 @@ class _Work:
         return await self._tools.restorer.loaded(self._url, self._new, self._tools.run)
 
     async def check(self, _progress: Progress) -> str:
-        old = await _old_rows(self._tools, self._database)
+        old = await _old_rows(self._tools, self._url, self._database)
         new = await _rows(self._tools, self._tools.restorer.at(self._url, self._new), self._database)
         wrong = too_few(new, old, self._database, self._share)
         if wrong:
@@ -266,6 +270,12 @@ class _Work:
         return f"{_counts(new)}; the old one has {_counts(old)}"
 
     async def stop(self, progress: Progress) -> str:
+        server, facts = await in_use(self._tools, self._database), self._facts
+        if server != facts.server:
+            raise Refused(
+                f"{facts.deployment} is sent to {server}, so swapping the databases of {facts.server} would change nothing"
+                " for it. Nothing was stopped."
+            )
         workload = await _writers(self._tools, self._database)
         await self._tools.cluster.scale(workload, 0, self._remember)
         return await self._rolled(progress)
@@ -292,7 +302,16 @@ class _Work:
         return f"{(await _writers(self._tools, self._database)).replicas} replicas"
 
     async def stop_again(self, progress: Progress) -> None:
-        await self.stop(progress)
+        """Make way for the old one; nobody is stopped for a swap that is not possible."""
+        swapped = await self.swapped()
+        # It was swapped once. Who has swapped back has the restored one beside it; else another has taken the place.
+        if swapped is None or not (swapped or await self.loaded()):
+            raise Refused(
+                f"{self._database.name} and {self._kept} are not as this run left them (another restore, or somebody took"
+                f" one away), so they cannot be swapped back. Nothing was stopped: {self._facts.deployment} goes on."
+            )
+        if swapped:
+            await self.stop(progress)
 
     async def _rolled(self, progress: Progress) -> str:
         within = cluster_of(self._tools.estate).rollout_within
@@ -316,11 +335,11 @@ async def _rows(tools: Tools, url: str, database: Database) -> Mapping[str, int 
     return await tools.databases.rows(url, [s.table for s in database.sanity])
 
 
-async def _old_rows(tools: Tools, database: Database) -> Mapping[str, int | None]:
+async def _old_rows(tools: Tools, url: str, database: Database) -> Mapping[str, int | None]:
     """What is there now, as far as it can be read soon: a database in need of a restore may be stuck. Empty = not known."""
     try:
         async with asyncio.timeout(COUNTED_WITHIN):
-            return await _rows(tools, database.primary.url.get_secret_value(), database)
+            return await _rows(tools, url, database)
     except (NeighbourError, TimeoutError):
         return {}
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from actions.databases import DATABASE, find
+from actions.databases import DATABASE, find, in_use, servers
 from bot.action import Action, Change, NotVerified, Plan, Progress, Risk, Step, Tools, not_yet
 from bot.errors import NotFound, NotNow
 from bot.estate import Estate
@@ -25,6 +25,7 @@ class SessionFacts(BaseModel):
     the query that is cancelled from the session's next one; None when the session itself is ended."""
 
     database: str
+    server: str
     pid: int
     started_at: datetime
     query_start: datetime | None
@@ -53,19 +54,20 @@ class _EndSession(Action[SessionFacts]):
 
     async def plan(self, tools: Tools) -> Plan[SessionFacts]:
         database = find(tools.estate, self.database)
-        url = database.primary.url.get_secret_value()
-        backend = await tools.databases.backend(url, self.pid, self.started_at)
+        server = await in_use(tools, database)
+        backend = await tools.databases.backend(servers(database)[server], self.pid, self.started_at)
         if backend is None:
             raise NotFound(
-                f"Session {self.pid} that began at {self.started_at:%H:%M:%S} UTC is gone; there is nothing to do."
+                f"Session {self.pid} that began at {self.started_at:%H:%M:%S} UTC is gone from {server};"
+                " there is nothing to do."
             )
         facts = SessionFacts(
-            database=database.name, pid=backend.pid, started_at=backend.started_at, query_start=self.query_of(backend),
-            user=backend.user, application=backend.application,
+            database=database.name, server=server, pid=backend.pid, started_at=backend.started_at,
+            query_start=self.query_of(backend), user=backend.user, application=backend.application,
         )  # fmt: skip
         return Plan(
             facts,
-            (Change(f"session {self.pid}", backend.state, self.becomes),),
+            (Change(f"session {self.pid} on {server}", backend.state, self.becomes),),
             notes=(f"query: {backend.query}",),
             loss_says="what the session has not committed is rolled back",
             undo_says="not possible: whoever ran it has to run it again",
@@ -76,7 +78,7 @@ class _EndSession(Action[SessionFacts]):
         """When the query began that this is about; None when it is about the session. Raises NotNow."""
 
     def steps(self, facts: SessionFacts, tools: Tools) -> Sequence[Step]:
-        url = find(tools.estate, facts.database).primary.url.get_secret_value()
+        url = servers(find(tools.estate, facts.database))[facts.server]
 
         async def end(_progress: Progress) -> str:
             ended = await tools.databases.end(url, facts.pid, facts.started_at, self.how, facts.query_start)
@@ -86,7 +88,7 @@ class _EndSession(Action[SessionFacts]):
         return (Step(title, end, not_yet, None, "a query that was ended is not taken up again"),)
 
     async def verify(self, facts: SessionFacts, tools: Tools) -> str:
-        url = find(tools.estate, facts.database).primary.url.get_secret_value()
+        url = servers(find(tools.estate, facts.database))[facts.server]
         give_up = asyncio.get_running_loop().time() + self.within
         while True:
             backend = await tools.databases.backend(url, facts.pid, facts.started_at)

@@ -7,6 +7,7 @@ from typing import ClassVar, Generic
 
 from pydantic import Field
 
+from actions.consumers import used
 from bot.action import Action, Facts, Tools
 from bot.errors import NeighbourError, NotFound
 from bot.estate import Estate
@@ -52,9 +53,20 @@ def servers(database: Database) -> Mapping[str, str]:
     return {s.name: s.url.get_secret_value() for s in (database.primary, *database.standbys)}
 
 
-async def look_at(tools: Tools, url: str) -> ServerState | str:
-    """A server as it is now; a sentence when it does not answer, which is an answer too."""
+async def in_use(tools: Tools, database: Database) -> str:
+    """The name of the server that the application is sent to, which after a failover is not the estate file's primary.
+
+    Where the estate file names one server only, or its vendor fails it over, it is that one. Raises NotNow when the
+    application is sent to none of them, NotFound, and NeighbourError when nobody can tell.
+    """
+    if database.provider != "postgres" or not database.standbys:
+        return database.primary.name
+    return await used(tools, database.application, servers(database), tools.databases.place, database.name)
+
+
+async def look_at(tools: Tools, url: str) -> ServerState | NeighbourError:
+    """A server as it is now; the error when it cannot be asked, which is an answer too: Silent when nobody is there."""
     try:
         return await tools.databases.state(url)
     except NeighbourError as error:
-        return str(error)
+        return error

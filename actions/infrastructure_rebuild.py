@@ -107,7 +107,8 @@ class Rebuild(Action[RebuildFacts]):
         )
 
     async def _restore(self, tools: Tools, code: Infrastructure) -> tuple[RestoreFacts | None, timedelta | None]:
-        """What would be restored. The cluster and the database need not be there yet, so only the backups are asked."""
+        """What would be restored. The cluster and the database need not be there yet, so only the backups are asked, and
+        the server is the estate file's primary; the restore stops nobody should the manifests lead to another."""
         if not code.restore or self.data != "restore":
             return None, None
         database = find(tools.estate, code.restore)
@@ -115,8 +116,8 @@ class Rebuild(Action[RebuildFacts]):
         if chosen is None:
             raise NotFound("No backup has a checksum, so none can be restored; `data=keep` rebuilds without one.")
         facts = RestoreFacts(
-            database=database.name, backup=chosen.key, size=chosen.size, checksum=chosen.checksum, etag=chosen.etag,
-            deployment=database.application.deployment,
+            database=database.name, server=database.primary.name, backup=chosen.key, size=chosen.size,
+            checksum=chosen.checksum, etag=chosen.etag, deployment=database.application.deployment,
         )  # fmt: skip
         return facts, tools.clock() - chosen.at
 

@@ -11,6 +11,7 @@ RecoveryError                 its text is a sentence that may be shown to a pers
 │   └── DataDirectoryBusy     another bot holds the embedded server's data directory
 └── NeighbourError            Slack, PagerDuty or a part of the estate
     ├── Unavailable           no answer, or "later": it may have happened, so read back, then repeat
+    │   └── Silent            nobody said anything at all
     └── Refused               a clear no: repeating is useless
         └── NameTaken         somebody else's channel has that name
 """
@@ -72,6 +73,15 @@ class Unavailable(NeighbourError):
         super().__init__(message)
         self.retry_after = retry_after
         self.untried = untried
+
+
+class Silent(Unavailable):
+    """Nobody said anything, not even that we are not wanted: refused connections, deadlines, names without an address.
+    Nothing has happened. Whoever gets this from everybody may take the server for gone; any other error comes from one
+    that lives, or was never asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, untried=True)
 
 
 class Refused(NeighbourError):

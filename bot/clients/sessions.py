@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 
-from bot.errors import NeighbourError, Refused, Unavailable
+from bot.errors import NeighbourError, Refused, Silent, Unavailable
 from bot.redact import redact
 
 APPLICATION = "recovery-bot"
@@ -51,7 +51,7 @@ async def session(url: str, *, within: float, connect: float = CONNECT, options:
     except TimeoutError:
         if opened:
             raise
-        raise Unavailable(f"{place} did not take a connection within {connect:g} s", untried=True) from None
+        raise Silent(f"{place} did not take a connection within {connect:g} s") from None
 
 
 def named(url: str) -> str:
@@ -93,12 +93,27 @@ def answer(error: psycopg.Error, place: str, url: str, *, untried: bool = False)
     if isinstance(error, psycopg.OperationalError):
         # libpq hands on the words alone of a server that refuses a connection.
         no = "fe_sendauth" in str(error) or ("FATAL:" in str(error) and not any(w in str(error) for w in _LATER))
-        return Refused(text) if no else Unavailable(text, untried=untried)
+        if no:
+            return Refused(text)
+        return Silent(text) if untried and _silent(str(error)) else Unavailable(text, untried=untried)
     return Refused(text)
 
 
 _LATER = ("the database system is ", "too many c", "remaining connection slots", "terminating connection")
 """What a server says that will take a connection another time: starting, shutting down, full."""
+
+_SILENCE = (
+    *("Connection refused", "timeout expired", "Connection timed out", "Connection reset", "No route to host"),
+    *("Network is unreachable", "Host is down", "closed the connection unexpectedly", "No such file or directory"),
+    *("Cannot assign requested address", "failed to resolve host", "could not translate host name"),
+)
+"""What libpq and psycopg say of a connection that nobody took. Of words that they may find tomorrow we know no such thing."""
+
+
+def _silent(said: str) -> bool:
+    """Whether none of the addresses that were tried, each in a paragraph of its own, gave any answer."""
+    return "FATAL:" not in said and all(any(word in one for word in _SILENCE) for one in said.split("\n- "))
+
 
 _PASSING_CODES = ("55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04")
 
@@ -135,9 +150,10 @@ def _ports(port: str, host: str) -> list[str]:
 
 
 def _line(text: str) -> str:
-    """The line that says why, without what libpq puts before it."""
+    """The line that says why, without what libpq puts before it: the server's own word where there is one."""
     lines = text.strip().splitlines() or ["no reason given"]
-    why = next((line for line in reversed(lines) if "failed: " in line), lines[0]).rpartition("failed: ")[2]
+    found = (line for word in ("FATAL:", "failed: ") for line in reversed(lines) if word in line)
+    why = next(found, lines[0]).rpartition("failed: ")[2]
     return why.removeprefix("FATAL:").removeprefix("ERROR:").strip()[:300]
 
 

@@ -75,8 +75,8 @@ class Memory(Protocol):
 
 
 class Databases(Protocol):
-    """PostgreSQL servers by connection string; each call is one short connection. Raises Unavailable when nobody answers
-    and Refused when the server says no."""
+    """PostgreSQL servers by connection string; each call is one short connection. Raises Silent when nobody says anything,
+    Unavailable when there is no answer to the question or "later", and Refused when the server says no."""
 
     def place(self, url: str) -> str:
         """Where a connection string leads, without its secrets: the same for the same database of the same server."""

@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bot.clients.databases import PostgresDatabases
-from bot.errors import Refused, Unavailable
+from bot.errors import NeighbourError, Refused, Silent, Unavailable
 from tests.clients.production import PASSWORD, Production
 
 
@@ -220,7 +220,7 @@ async def test_nobody_answers(databases: PostgresDatabases) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(Unavailable, match=f"127.0.0.1:{port} .*Connection refused") as error:
+        with pytest.raises(Silent, match=f"127.0.0.1:{port} .*Connection refused") as error:
             await databases.promote(f"postgresql://me:hush-hush@127.0.0.1:{port}/db")
     assert error.value.untried
     assert "hush" not in str(error.value)
@@ -232,11 +232,37 @@ async def test_somebody_who_never_answers() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         begun = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(Silent):
             await PostgresDatabases(connect=2).state(
                 f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=60"
             )
     assert time.monotonic() - begun < 30
+
+
+async def test_who_hangs_up_says_nothing(databases: PostgresDatabases) -> None:
+    """A connection that is taken and broken off without a word, at one address or at each of several, is no answer."""
+    door = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    port = door.sockets[0].getsockname()[1]
+    async with door:
+        for place in (f"127.0.0.1:{port}", f"127.0.0.1:{port},127.0.0.1:{port}"):
+            with pytest.raises(Silent):
+                await databases.state(f"postgresql://me@{place}/db")
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_who_refuses_us_has_answered(databases: PostgresDatabases, production: Production, last: bool) -> None:
+    """A server that is full, for us alone, lives; also when it has another address at which nobody is."""
+    production.ask(f'alter role "{production.name}" connection limit 0')
+    parts = conninfo_to_dict(production.url)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        dead, live = ("127.0.0.1", taken.getsockname()[1]), (parts["host"], parts.get("port") or 5432)
+        hosts = (dead, live) if last else (live, dead)
+        several = {"host": ",".join(str(h) for h, _ in hosts), "port": ",".join(str(p) for _, p in hosts)}
+        for changed in ({}, several):
+            with pytest.raises(NeighbourError, match="too many connections") as error:
+                await databases.state(make_conninfo("", **{**parts, **changed}))
+            assert not isinstance(error.value, Silent)
 
 
 async def test_a_query_that_takes_too_long(production: Production) -> None:

@@ -2,8 +2,9 @@
 and what was begun can be undone after any prefix."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,15 +13,17 @@ import pytest_asyncio
 from psycopg.sql import SQL, Identifier
 
 from actions import CATALOGUE
+from actions.database_looks import Blockers
 from actions.database_restore import too_few
 from actions.database_sessions import Cancel, Terminate
 from actions.security_network import POLICY
 from actions.security_secrets import Rotate, token
-from bot.action import Action, NotVerified, Observation, digest
+from bot.action import Action, NotVerified, Observation, Step, Tools, digest
 from bot.clients.aws import Aws
 from bot.clients.restore import PsqlRestorer
-from bot.errors import NotFound, NotNow, Unavailable
+from bot.errors import NotFound, NotNow, Refused, Unavailable
 from bot.estate import Estate as EstateFile
+from bot.estate import load
 from sandbox.cluster.kinds import POLICIES
 from tests.stories.at_work import ACTIONS, CATALOG, SECRET, Estate
 from tests.stories.at_work import at_work as stage
@@ -309,6 +312,77 @@ async def test_what_a_failed_load_left_is_removed_or_named(at_work: Estate) -> N
     for _ in range(2):
         assert await load.tidy() == "The half-loaded valuecanvas_run_77 was removed."
     assert at_work.databases() == before
+
+
+def after_a_failover(at_work: Estate, run: str) -> Tools:
+    """Tools of a run on an estate whose application is sent to `replica`; the estate file's `primary` is used by nobody."""
+    env = at_work.practice.env
+    moved = {"DATABASE_URL": env["REPLICA_DATABASE_URL"], "REPLICA_DATABASE_URL": env["DATABASE_URL"]}
+    return replace(at_work.tools, estate=load(Path("estate.yml"), {**env, **moved}), run=run)
+
+
+async def done(steps: Sequence[Step]) -> None:
+    for step in steps:
+        await step.do(lambda _detail: None)
+
+
+async def undone(steps: Sequence[Step]) -> None:
+    for step in reversed(steps):
+        assert step.undo is not None, step.title
+        await step.undo(lambda _detail: None)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_server_that_the_application_uses_is_worked_on(at_work: Estate) -> None:
+    """Sessions are seen and ended there, and a restore is made, proven and undone there, whatever the estate file calls it;
+    to where nobody can tell, nothing is done."""
+    tools, before = after_a_failover(at_work, "RUN-31"), await at_work.world()
+    backend = await at_work.asleep()
+    seen = await Blockers().look(tools)
+    assert ", on replica: " in seen.headline
+    assert any(str(backend.pid) in line.text for line in seen.lines)
+    terminate, restore = await at_work.action("database.terminate"), await at_work.action("database.restore")
+    for action in (terminate, restore):
+        facts = (await action.plan(tools)).facts
+        assert facts.server == "replica"
+        steps = action.steps(facts, tools)
+        await done(steps)
+        assert await action.verify(facts, tools)
+        if action is restore:
+            assert "valuecanvas_before_run_31" in at_work.databases()
+            await undone(steps)
+    stop = restore.steps(facts.model_copy(update={"server": "primary"}), tools)[3]
+    with pytest.raises(Refused, match=r"api-server is sent to replica, .* Nothing was stopped"):
+        await stop.do(lambda _detail: None)
+    away = {"DATABASE_URL": "postgresql://me@127.0.0.1:9/a", "REPLICA_DATABASE_URL": "postgresql://me@127.0.0.1:9/b"}
+    lost = replace(tools, estate=load(Path("estate.yml"), {**at_work.practice.env, **away}))
+    for asked in (terminate.plan(lost), restore.plan(lost), Blockers().look(lost)):
+        with pytest.raises(NotNow, match="which is no server of `valuecanvas`"):
+            await asked
+    after = await at_work.world()
+    assert {**after, "databases": 0} == {**before, "databases": 0}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_undo_of_a_restore_that_was_overtaken_stops_nobody(at_work: Estate) -> None:
+    """After another restore it is refused before the application stops, also when the database that was kept is gone."""
+    before = await at_work.world()
+    action = await at_work.action("database.restore")
+    facts = (await action.plan(at_work.tools)).facts
+    first, second = (list(action.steps(facts, replace(at_work.tools, run=f"RUN-{n}"))) for n in (41, 42))
+    await done(first)
+    await done(second)
+    url = at_work.tools.restorer.at(at_work.practice.env["DATABASE_URL"], "postgres")
+    names = [Identifier("valuecanvas_before_run_41"), Identifier("taken_away")]
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        for one, other in (names, names[::-1]):
+            with pytest.raises(Refused, match=r"not as this run left them .* Nothing was stopped"):
+                await undone(first)
+            await connection.execute(SQL("alter database {} rename to {}").format(one, other))
+    assert (await at_work.world())["replicas"] == before["replicas"] > 0
+    await undone(second)
+    await undone(first)
+    assert {**await at_work.world(), "databases": 0} == {**before, "databases": 0}
 
 
 def test_what_was_restored_must_be_enough() -> None:

@@ -1,8 +1,13 @@
 """Scenario 1, told whole: the primary dies, one person plans the failover, another approves it, the application is green."""
 
-from sandbox.practice import Part
+from pathlib import Path
+
+import psycopg
+
+from sandbox.estate.postgres import ROLE
+from sandbox.practice import Part, Practice
 from tests.stories.again import assessed
-from tests.stories.scene import Scene, scene, whole
+from tests.stories.scene import Scene, eventually, scene, whole
 
 PARTS: tuple[Part, ...] = ("postgres", "standby", "redis", "app", "cluster")
 
@@ -13,6 +18,32 @@ async def left_over(it: Scene, room: str) -> str:
     text = whole(await assessed(it, room, *says, lacks=["Most likely scenario"]))
     assert "recover_start" not in text
     return text
+
+
+def rule_them_out(path: Path, role: str, *, out: bool) -> None:
+    """The first line of pg_hba.conf refuses that role, or does not."""
+    rule = f"host all {role} all reject\n"
+    rules = path.read_text().removeprefix(rule)
+    path.write_text(rule + rules if out else rules)
+
+
+async def let_in(practice: Practice, *, allowed: bool) -> None:
+    """Whether the primary takes new sessions of the application's role; those that are open go on in either case."""
+    assert practice.postgres is not None
+    url = practice.postgres.url
+    async with await psycopg.AsyncConnection.connect(practice.postgres.admin_url) as admin:
+        (path,) = await (await admin.execute("show hba_file")).fetchone() or ("",)
+        rule_them_out(Path(path), ROLE, out=not allowed)
+        await admin.execute("select pg_reload_conf()")
+
+    async def look() -> bool:
+        try:
+            async with await psycopg.AsyncConnection.connect(url):
+                return allowed
+        except psycopg.OperationalError:
+            return not allowed
+
+    await eventually(look, what="the new rule")
 
 
 async def test_a_dead_primary_is_failed_over(database: str) -> None:
@@ -31,7 +62,7 @@ async def test_a_dead_primary_is_failed_over(database: str) -> None:
             assert words in whole(plan)
         await it.chloe.clicks(plan, "recover_approve")
         done = whole(await it.ana.reads(room, "*succeeded*"))
-        assert "took a write that was read back; the application is healthy (HTTP 200); primary is gone" in done
+        assert "took a write that was read back; the application is healthy (HTTP 200); primary does not answer" in done
         assert practice.database() == practice.env["REPLICA_DATABASE_URL"]
         assert "no connection" in await left_over(it, room)
         recovered = await it.entry(1, "recovered", within=90)
@@ -43,14 +74,23 @@ async def test_a_dead_primary_is_failed_over(database: str) -> None:
 
 
 async def test_a_living_primary_is_not_failed_over_but_switched_over(database: str) -> None:
-    """While it takes writes a failover is refused with the way that loses nothing; that way works, and fences the old one."""
+    """While it takes writes a failover is refused with the way that loses nothing; while it refuses only us, it may take those
+    of others, and no approval suffices; the other way works, and fences the old one."""
     async with scene(database, parts=PARTS) as it:
         room = await it.declares("P1 the database is slow")
         await it.ana.types("/recover database.failover", room)
         await it.ana.reads(room, "still takes writes")
+        await let_in(it.practice, allowed=False)
+        await it.ana.types("/recover database.failover", room)
+        plan = whole(await it.ana.reads(room, "Only by break-glass"))
+        assert "primary answers, though not what was asked" in plan
+        assert "pg_hba.conf rejects connection" in plan
+        await it.ana.types("/recover reject RUN-2 it lives", room)
+        await it.ana.reads(room, "rejected by Ana")
+        await let_in(it.practice, allowed=True)
         await it.ana.types("/recover database.failover mode=switchover", room)
         await it.ana.reads(room, "Fence writes on primary")
-        await it.chloe.types("/recover approve RUN-2", room)
+        await it.chloe.types("/recover approve RUN-3", room)
         done = whole(await it.ana.reads(room, "*succeeded*"))
         assert "primary refuses writes" in done
         assert "read-only" in await left_over(it, room)

@@ -1,10 +1,12 @@
-"""What a failover loses at most: by the last replayed transaction, and by how far the primary had written when last seen."""
+"""What a failover loses at most: by the last replayed transaction, and by how far the primary had written when last seen;
+and what is said of a primary that cannot be asked."""
 
 from datetime import timedelta
 
 import pytest
 
-from actions.database_failover import loss_of
+from actions.database_failover import left, loss_of, may_live
+from bot.errors import NeighbourError, Refused, Silent, Unavailable
 from bot.tools import LastSeen, ServerState
 from tests.unit.given import NOW
 
@@ -47,3 +49,17 @@ def test_it_is_a_figure_in_bytes_where_no_time_is_known() -> None:
     assert loss.most is None
     assert loss.says.startswith("500 bytes that primary had written at 20")
     assert "500 bytes behind" in loss.notes[0]
+
+
+@pytest.mark.parametrize("state", [Unavailable("too many clients already."), Refused("password authentication failed")])
+def test_who_answers_is_not_gone(state: NeighbourError) -> None:
+    """Who refuses us may serve others: promoting another server takes break-glass, and the proof calls nobody gone."""
+    said = str(state).rstrip(".")
+    assert f"primary answers, though not what was asked ({said})" in may_live("primary", state)
+    assert left(state) == f"cannot be asked ({said}): should it take writes, stop it"
+
+
+def test_nobody_there_and_read_only_may_be_left() -> None:
+    """No answer at all, and a server that refuses writes, need nobody to break the glass."""
+    for state, says in ((Silent("refused"), "does not answer"), (STANDBY, "refuses writes")):
+        assert (may_live("primary", state), left(state)) == ("", says)
