@@ -4,8 +4,20 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """What is started hears Ctrl-C, also where a shell has put this run into the background and let it ignore that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 async def test_a_command_that_waits_is_left_without_a_complaint() -> None:
     """It ends with the status that shells know, and no traceback reaches the person."""
     asked = asyncio.Event()
