@@ -46,7 +46,9 @@ def _no_proof(data: Data) -> str:
 def _second_way(data: Data) -> str:
     told = ", ".join(person(p) for p in data["people"]) or "_nobody is known_"
     phones = "\n".join(f"• {esc(p['name'])}: {esc(p['phone'])}" for p in data["phones"])
-    return f":speech_balloon: Direct messages go to {told}." + (f"\nPlease *call*:\n{phones}" if phones else "")
+    return f":speech_balloon: Direct messages go to {told} (rung {data['level']})." + (
+        f"\nPlease *call*:\n{phones}" if phones else ""
+    )
 
 
 def _notice_due(data: Data) -> str:

@@ -242,7 +242,7 @@ class PageEffects:
                 incident, "second_way", f"second_way/{incident.round}/{level}", people=ids, phones=phones, level=level
             )
             names = ", ".join([p.name for p in known] or ids)
-            return Change(fresh, (Note("second_way", f"Direct messages go to {names}"),), (line,))
+            return Change(fresh, (Note("second_way", f"Direct messages go to {names} (rung {level})"),), (line,))
 
         return Outcome({"people": ids}, settle)
 

@@ -95,7 +95,7 @@ def _messages(it: Scene) -> list[str]:
     said = [m for channel in it.practice.slack.channels.values() for m in said_in(channel)]
     wrong = _more_than_once((key_of(m) for m in said if key_of(m)), "messages of the effect")
     words = ((m.channel, whole({"text": m.text, "blocks": m.blocks})) for m in said if "acknowledged in" not in m.text)
-    return wrong + _more_than_once((f"in {channel}: {text[:80]!r}" for channel, text in words), "equal messages")
+    return wrong + _more_than_once((f"in {channel}: {text!r}" for channel, text in words), "equal messages")
 
 
 def _more_than_once(items: Iterable[str], what: str) -> list[str]:
